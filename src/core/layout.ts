@@ -1,0 +1,28 @@
+/**
+ * Every key in a repository, in one place. Names are `[a-z0-9/._-]`, at most 200 characters, and never used twice, except
+ * `format.json`.
+ */
+export const layout = {
+  format: 'format.json',
+  keys: {
+    prefix: 'keys/',
+    slots: 'keys/slot-',
+    slot: (id: string) => `keys/slot-${id}`,
+    session: (sid: string) => `keys/${sid}`,
+  },
+  packs: { prefix: 'packs/', key: (id: string) => `packs/${id.slice(0, 2)}/${id}` },
+  meta: { prefix: 'meta/', key: (id: string) => `meta/${id.slice(0, 2)}/${id}` },
+  backups: { prefix: 'backups/', key: (id: string) => `backups/${id}` },
+} as const
+
+const PACK_KEY = /^(packs|meta)\/([0-9a-f]{2})\/(\2[0-9a-f]{62})$/
+
+/** The SHA-256 in the key of a pack or meta pack; `undefined` for any other key. */
+export function packIdOf(key: string): string | undefined {
+  return PACK_KEY.exec(key)?.[3]
+}
+
+/** The last step of a key: a backup's id out of `backups/<id>`. */
+export function nameOf(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1)
+}

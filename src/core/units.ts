@@ -1,0 +1,69 @@
+const BINARY = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
+const DECIMAL: Readonly<Record<string, number>> = { KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, PB: 1e15 }
+const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
+
+export const MIB = 1024 * 1024
+
+/**
+ * Bytes for people: three significant digits at most, binary units.
+ *
+ * @example
+ * formatBytes(1536) // '1.5 KiB'
+ */
+export function formatBytes(bytes: number): string {
+  let value = bytes
+  let unit = 0
+  while (Math.abs(value) >= 999.5 && unit < BINARY.length - 1) {
+    value /= 1024
+    unit++
+  }
+  const digits = unit === 0 || Math.abs(value) >= 99.95 ? 0 : Math.abs(value) >= 9.995 ? 1 : 2
+  return `${Number(value.toFixed(digits))} ${BINARY[unit] ?? 'B'}`
+}
+
+/**
+ * `512MiB`, `50 GB`, `1024` → bytes; `undefined` when it is none of these.
+ *
+ * @example
+ * parseBytes('64MiB') // 67108864
+ */
+export function parseBytes(text: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGTP]i?B|B)?$/i.exec(text.trim())
+  if (!match?.[1]) return undefined
+  const unit = (match[2] ?? 'B').toLowerCase()
+  const binary = BINARY.findIndex((name) => name.toLowerCase() === unit)
+  const factor = binary >= 0 ? 1024 ** binary : DECIMAL[unit.toUpperCase()]
+  return factor === undefined ? undefined : Math.round(Number(match[1]) * factor)
+}
+
+/**
+ * Seconds for people.
+ *
+ * @example
+ * formatSeconds(82) // '1 min 22 s'
+ */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 60) return `${Math.round(seconds)} s`
+  const minutes = Math.floor(Math.round(seconds) / 60)
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds) % 60} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+/**
+ * `90s`, `15m`, `24h`, `7d`, `1h30m` → seconds; `undefined` when it is none of these.
+ *
+ * @example
+ * parseDuration('1h30m') // 5400
+ */
+export function parseDuration(text: string): number | undefined {
+  const compact = text.replaceAll(' ', '')
+  if (!/^(\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+$/.test(compact)) return undefined
+  const parts = compact.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/g)
+  return [...parts].reduce((sum, [, value, unit]) => sum + Number(value) * (SECONDS[unit ?? 's'] ?? 1), 0)
+}
+
+/** A count with its noun: `1 table`, `2 tables`. */
+export function plural(count: number, noun: string): string {
+  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,188 @@
+import pLimit from 'p-limit'
+import { isBackupId } from '../core/backup-id.ts'
+import {
+  decodeContents,
+  decodePartitions,
+  decodeSchema,
+  decodeSummary,
+  encodeContents,
+  encodePartitions,
+  encodeReach,
+  reachOf,
+} from '../core/contents-codec.ts'
+import { Corrupt } from '../core/corrupt.ts'
+import { hasCode, PermafrostError } from '../core/errors.ts'
+import { layout, nameOf } from '../core/layout.ts'
+import {
+  decodeParts,
+  decodePointer,
+  decodeRefs,
+  encodePointer,
+  encodeRefs,
+  object,
+  packTable,
+  parse,
+} from '../core/manifest-codec.ts'
+import type {
+  BackupContents,
+  BackupSummary,
+  PartEntry,
+  PartitionEntry,
+  TableEntry,
+  TableSchema,
+} from '../core/manifest.ts'
+import { readBlock, readBlocks } from './block-reader.ts'
+import type { MetaWriter } from './meta-writer.ts'
+import { encodeRecord, MAX_RECORD } from './records.ts'
+import type { Section } from './records.ts'
+import { damaged, readRecord } from './repository.ts'
+import type { Repository } from './repository.ts'
+
+/** A backup in the list; one whose record does not read is listed, too, and says so. */
+export type ListedBackup =
+  | { readonly outcome: 'read'; readonly id: string; readonly summary: BackupSummary }
+  | { readonly outcome: 'damaged'; readonly id: string; readonly message: string }
+
+/** Every backup of the repository, oldest first. */
+export async function listBackups(repository: Repository): Promise<readonly ListedBackup[]> {
+  const ids: string[] = []
+  for await (const { key } of repository.storage.list(layout.backups.prefix)) {
+    if (isBackupId(nameOf(key))) ids.push(nameOf(key))
+  }
+  const limit = pLimit(repository.storage.traits.connections)
+  return Promise.all(ids.map((id) => limit(() => listed(repository, id))))
+}
+
+async function listed(repository: Repository, id: string): Promise<ListedBackup> {
+  try {
+    return { outcome: 'read', id, summary: decodeSummary(sectionOf(await readBackupRecord(repository, id), 'summary')) }
+  } catch (error) {
+    const message = error instanceof Corrupt || hasCode(error, 'DAMAGED') ? error.message : undefined
+    if (message === undefined) throw error
+    return { outcome: 'damaged', id, message }
+  }
+}
+
+/** What a backup is made of, down to the blocks of its tables. @throws DAMAGED */
+export async function readContents(repository: Repository, id: string): Promise<BackupContents> {
+  return decoding(repository, layout.backups.key(id), async () => {
+    const value = object(sectionOf(await readBackupRecord(repository, id), 'contents'))
+    if (value['block'] === undefined) return decodeContents(value)
+    const pointer = decodePointer(value['block'], decodeRefs(value['metas']))
+    return decodeContents(parse((await readBlock(repository, pointer)).body))
+  })
+}
+
+/** @throws DAMAGED */
+export async function readPartitions(
+  repository: Repository,
+  tables: readonly TableEntry[],
+): Promise<readonly (readonly PartitionEntry[])[]> {
+  const blocks = await readBlocks(
+    repository,
+    tables.map((table) => table.partitions),
+  )
+  return Promise.all(
+    blocks.map((block, index) =>
+      decoding(repository, blockOf(tables[index]?.partitions), () => decodePartitions(block.body)),
+    ),
+  )
+}
+
+/** @throws DAMAGED */
+export async function readSchemas(
+  repository: Repository,
+  tables: readonly TableEntry[],
+): Promise<readonly TableSchema[]> {
+  const blocks = await readBlocks(
+    repository,
+    tables.map((table) => table.schema),
+  )
+  return Promise.all(
+    blocks.map((block, index) => decoding(repository, blockOf(tables[index]?.schema), () => decodeSchema(block.body))),
+  )
+}
+
+/** The parts of a partition. @throws DAMAGED */
+export async function readParts(repository: Repository, partition: PartitionEntry): Promise<readonly PartEntry[]> {
+  const pointers = partition.blocks.map((entry) => entry.block)
+  const blocks = await readBlocks(repository, pointers)
+  const parts = await Promise.all(
+    blocks.map(({ head, body }, index) =>
+      decoding(repository, blockOf(pointers[index]), () => decodeParts(head, body)),
+    ),
+  )
+  return parts.flat()
+}
+
+export interface Commit {
+  readonly summary: BackupSummary
+  readonly contents: BackupContents
+}
+
+/**
+ * Make a backup exist: its record is created once, last of all, and after everything that it points to.
+ *
+ * @throws INTERNAL when a backup of this id exists: ids hold six random characters of a second
+ */
+export async function commitBackup(
+  repository: Repository,
+  { summary, contents }: Commit,
+  { meta, random }: { readonly meta: MetaWriter; readonly random: (size: number) => Uint8Array },
+): Promise<void> {
+  const key = layout.backups.key(summary.id)
+  const whole = encodeContents(contents)
+  const reach = encodeReach(reachOf(contents))
+  const fits = JSON.stringify(whole).length + JSON.stringify(reach).length < MAX_RECORD / 2
+  const manifest = fits ? { reach, contents: whole } : await inBlock(contents, meta)
+  const sections: readonly Section[] = [
+    { name: 'reach', reader: 'list', value: manifest.reach },
+    { name: 'summary', reader: 'meta', value: summary },
+    { name: 'contents', reader: 'meta', value: manifest.contents },
+  ]
+  const record = encodeRecord({ kind: 'backup', key }, sections, { keys: repository.keys, random })
+  if ((await repository.storage.put(key, record, { ifAbsent: true })) === 'exists') {
+    throw new PermafrostError('INTERNAL', `backup ${summary.id} exists already`)
+  }
+}
+
+/** Store the partitions of a table as a block. */
+export function addPartitions(meta: MetaWriter, partitions: readonly PartitionEntry[]) {
+  const blocks = partitions.flatMap((partition) => partition.blocks.map((entry) => entry.block))
+  return meta.add({ packs: [], blocks }, encodePartitions(partitions))
+}
+
+/** A server with many thousands of tables: their list is too large for a record, so a block holds it and reaches the rest. */
+async function inBlock(
+  contents: BackupContents,
+  meta: MetaWriter,
+): Promise<{ readonly reach: unknown; readonly contents: unknown }> {
+  const adding = meta.add({ packs: [], blocks: reachOf(contents) }, JSON.stringify(encodeContents(contents)))
+  await meta.flush()
+  const pointer = await adding
+  const table = packTable()
+  const block = encodePointer(pointer, table)
+  return { reach: encodeReach([pointer]), contents: { metas: encodeRefs(table.packs), block } }
+}
+
+function readBackupRecord(repository: Repository, id: string): Promise<ReadonlyMap<string, unknown>> {
+  return readRecord(repository, { kind: 'backup', key: layout.backups.key(id) })
+}
+
+function sectionOf(record: ReadonlyMap<string, unknown>, name: string): unknown {
+  if (!record.has(name)) throw new PermafrostError('KEY_WRONG', 'this key cannot read the names in backups')
+  return record.get(name)
+}
+
+function blockOf(pointer: { readonly pack: { readonly id: string } } | undefined): string {
+  return layout.meta.key(pointer?.pack.id ?? '')
+}
+
+async function decoding<T>({ storage }: Repository, key: string, decode: () => T | Promise<T>): Promise<T> {
+  try {
+    return await decode()
+  } catch (error) {
+    if (error instanceof Corrupt) throw damaged(storage, key, error)
+    throw error
+  }
+}

@@ -1,0 +1,166 @@
+import { Worker } from 'node:worker_threads'
+import type { Disk } from '../core/disk.ts'
+import { PermafrostError } from '../core/errors.ts'
+import { layout } from '../core/layout.ts'
+import type { Storage } from '../storage/storage.ts'
+import { packBufferSize } from './pack-writer.ts'
+import { localTasks } from './tasks.ts'
+import type { Host, Tasks } from './tasks.ts'
+import { receiveError, sendError } from './worker-messages.ts'
+import type { FromWorker, TaskName, ToWorker } from './worker-messages.ts'
+
+/** Workers that run tasks side by side; dispose of it to end them. */
+export interface Pool extends Tasks, AsyncDisposable {
+  /** How many tasks run at a time. */
+  readonly size: number
+  /** Bytes of plaintext in a full pack, within the limit of memory. */
+  readonly packTarget: number
+}
+
+export interface PoolOptions {
+  readonly storage: Storage
+  /** Worker threads; 0 runs the tasks on this thread, one after another, for tests that count and stop calls. */
+  readonly workers: number
+  /** Bytes for pack buffers. */
+  readonly memory: number
+  /** The repository's pack target; a smaller limit of memory makes smaller packs. */
+  readonly packTarget: number
+  /** For the tasks on this thread; workers use the machine's own. */
+  readonly disk: Disk
+  readonly signal?: AbortSignal | undefined
+  /** Called with the bytes of each pack stored, and of each range fetched. */
+  readonly onBytes?: ((bytes: number, direction: 'in' | 'out') => void) | undefined
+}
+
+/** One pack being filled, one on its way: with two the disk and the store work at the same time. */
+const BUFFERS = 2
+
+/**
+ * The workers of a run. Every put and every fetch happens on this thread, where the storage is; only buffers travel, and they
+ * travel by transfer, without a copy.
+ */
+export function openPool(options: PoolOptions): Pool {
+  const packTarget = targetWithin(options)
+  const host = hostOf(options)
+  if (options.workers === 0) {
+    const tasks = localTasks({ disk: options.disk, host, buffers: BUFFERS })
+    return { ...tasks, size: 1, packTarget, [Symbol.asyncDispose]: async () => undefined }
+  }
+  const threads = workerThreads(host, options)
+  const run =
+    <K extends TaskName>(task: K) =>
+    (job: Parameters<Tasks[K]>[0]) =>
+      threads.run(task, job) as ReturnType<Tasks[K]>
+  return {
+    size: options.workers,
+    packTarget,
+    inspect: run('inspect'),
+    store: run('store'),
+    load: run('load'),
+    [Symbol.asyncDispose]: () => threads.close(),
+  }
+}
+
+function targetWithin({ memory, workers, packTarget }: PoolOptions): number {
+  const buffers = Math.max(1, workers) * BUFFERS
+  let target = packTarget
+  while (target > 1 << 20 && packBufferSize(target) * buffers > memory) target >>= 1
+  return target
+}
+
+function hostOf({ storage, signal, onBytes }: PoolOptions): Host {
+  return {
+    put: async ({ id, bytes }) => {
+      await storage.put(layout.packs.key(id), bytes, { ifAbsent: true, ...(signal && { signal }) })
+      onBytes?.(bytes.length, 'out')
+      return bytes.buffer
+    },
+    fetch: async (pack, range) => {
+      const bytes = await storage.get(layout.packs.key(pack.id), { range, ...(signal && { signal }) })
+      onBytes?.(bytes?.length ?? 0, 'in')
+      return bytes
+    },
+  }
+}
+
+interface Waiting {
+  readonly message: ToWorker
+  readonly result: PromiseWithResolvers<unknown>
+}
+
+// The file's own ending: .ts when run from the sources, .js when built.
+const ENTRY = new URL(`./worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url)
+
+function workerThreads(host: Host, { workers, signal }: PoolOptions) {
+  const queue: Waiting[] = []
+  const idle: Worker[] = []
+  const all: Worker[] = []
+  const running = new Map<Worker, Waiting>()
+
+  const next = (worker: Worker): void => {
+    running.delete(worker)
+    const waiting = queue.shift()
+    if (!waiting) return void idle.push(worker)
+    running.set(worker, waiting)
+    worker.postMessage(waiting.message)
+  }
+
+  const answer = async (worker: Worker, message: FromWorker): Promise<void> => {
+    switch (message.type) {
+      case 'done':
+        running.get(worker)?.result.resolve(message.value)
+        return next(worker)
+      case 'failed':
+        running.get(worker)?.result.reject(receiveError(message.error))
+        return next(worker)
+      case 'put':
+        return reply(worker, message.call, host.put(message))
+      case 'fetch':
+        return reply(worker, message.call, host.fetch(...message.args))
+    }
+  }
+
+  const start = (): Worker => {
+    const worker = new Worker(ENTRY, { workerData: { buffers: BUFFERS } })
+    worker.on('message', (message: FromWorker) => void answer(worker, message))
+    worker.on('error', (error) => running.get(worker)?.result.reject(error))
+    all.push(worker)
+    return worker
+  }
+
+  const stop = (): void => {
+    const error = new PermafrostError('CANCELLED', 'stopped on request')
+    for (const { result } of [...queue.splice(0), ...running.values()]) result.reject(error)
+    for (const worker of all) void worker.terminate()
+  }
+  signal?.addEventListener('abort', stop, { once: true })
+
+  return {
+    run: (task: TaskName, job: unknown): Promise<unknown> => {
+      signal?.throwIfAborted()
+      const result = Promise.withResolvers<unknown>()
+      queue.push({ message: { type: 'run', task, job: job as never }, result })
+      const worker = idle.pop() ?? (all.length < workers ? start() : undefined)
+      if (worker) next(worker)
+      return result.promise
+    },
+    close: async (): Promise<void> => {
+      signal?.removeEventListener('abort', stop)
+      await Promise.all(all.map((worker) => worker.terminate()))
+    },
+  }
+}
+
+async function reply(
+  worker: Worker,
+  call: number,
+  work: Promise<ArrayBuffer | Uint8Array<ArrayBuffer> | undefined>,
+): Promise<void> {
+  try {
+    const value = await work
+    const buffer = value instanceof Uint8Array ? value.buffer : value
+    worker.postMessage({ type: 'answer', call, value } satisfies ToWorker, buffer ? [buffer] : [])
+  } catch (error) {
+    worker.postMessage({ type: 'refusal', call, error: sendError(error) } satisfies ToWorker)
+  }
+}

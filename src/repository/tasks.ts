@@ -1,0 +1,91 @@
+import type { Disk } from '../core/disk.ts'
+import { inspectPart } from './inspect-part.ts'
+import type { Inspection } from './inspect-part.ts'
+import { loadParts } from './load-parts.ts'
+import type { LoadJob, LoadResult, PackSource } from './load-parts.ts'
+import { packBufferSize } from './pack-writer.ts'
+import { storeParts } from './store-parts.ts'
+import type { PackSink, StoreJob, StoreResult } from './store-parts.ts'
+
+export interface InspectJob {
+  readonly directories: readonly string[]
+  /** With the list of files, their sizes and inodes; without, no more is read than the identity needs. */
+  readonly files: boolean
+}
+
+export type InspectResult =
+  | { readonly outcome: 'inspected'; readonly inspection: Inspection }
+  | { readonly outcome: 'unreadable'; readonly message: string }
+
+/** What a worker can be asked to do. */
+export interface Tasks {
+  inspect(job: InspectJob): Promise<readonly InspectResult[]>
+  store(job: StoreJob): Promise<readonly StoreResult[]>
+  load(job: LoadJob): Promise<readonly LoadResult[]>
+}
+
+/** What a worker may ask of its owner: bytes go out and come in there, workers do the arithmetic. */
+export interface Host extends PackSource {
+  /** Store a pack; settles with its buffer, to be used again. */
+  put(pack: { readonly id: string; readonly bytes: Uint8Array<ArrayBuffer> }): Promise<ArrayBuffer>
+}
+
+/**
+ * The tasks on this thread.
+ *
+ * @param buffers how many packs may exist at a time: one being filled, the others on their way
+ */
+export function localTasks({
+  disk,
+  host,
+  buffers,
+}: {
+  readonly disk: Disk
+  readonly host: Host
+  readonly buffers: number
+}): Tasks {
+  return {
+    inspect: async ({ directories, files }) => directories.map((directory) => inspect(directory, { disk, files })),
+    store: (job) => storeParts(job, { disk, sink: bufferedSink(host, { buffers, size: packBufferSize(job.target) }) }),
+    load: (job) => loadParts(job, { disk, source: host }),
+  }
+}
+
+function inspect(directory: string, options: { readonly disk: Disk; readonly files: boolean }): InspectResult {
+  try {
+    return { outcome: 'inspected', inspection: inspectPart(directory, options) }
+  } catch (error) {
+    return { outcome: 'unreadable', message: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+function bufferedSink(host: Host, { buffers, size }: { readonly buffers: number; readonly size: number }): PackSink {
+  const idle: ArrayBuffer[] = []
+  const waiting: PromiseWithResolvers<ArrayBuffer>[] = []
+  let made = 0
+  let failure: unknown
+
+  return {
+    buffer: async () => {
+      if (failure !== undefined) throw failure
+      const free = idle.pop()
+      if (free) return free
+      if (made++ < buffers) return new ArrayBuffer(size)
+      const next = Promise.withResolvers<ArrayBuffer>()
+      waiting.push(next)
+      return next.promise
+    },
+    put: async (pack) => {
+      try {
+        const buffer = await host.put(pack)
+        const next = waiting.shift()
+        if (next) next.resolve(buffer)
+        else idle.push(buffer)
+      } catch (error) {
+        failure = error ?? new Error('put failed')
+        for (const next of waiting.splice(0)) next.reject(failure)
+        throw error
+      }
+    },
+  }
+}

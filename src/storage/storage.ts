@@ -1,0 +1,57 @@
+/** Bytes `[offset, offset + length)` of an object. */
+export interface Range {
+  readonly offset: number
+  readonly length: number
+}
+
+export interface ObjectInfo {
+  readonly key: string
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a store can do beyond the least that is asked of it. */
+export interface Traits {
+  /** Whether `put({ ifAbsent })` is decided by the store itself, so that two writers cannot both win. */
+  readonly atomicCreate: boolean
+  /** How many requests at a time still help. */
+  readonly connections: number
+}
+
+/**
+ * Bytes under keys. Objects are whole: a reader sees the old one, the new one, or none. Keys are `[a-z0-9/._-]`, at most 200
+ * characters. Every method throws STORAGE_UNAVAILABLE (or UNAUTHORIZED) when the store does not answer as it should; what is
+ * not there is a value, not an error.
+ */
+export interface Storage {
+  /** For messages: never holds credentials. */
+  readonly location: string
+  readonly traits: Traits
+  /** The object's bytes, or exactly the range of them; `undefined` when there is no such object. */
+  get(
+    key: string,
+    options?: CallOptions & { readonly range?: Range | undefined },
+  ): Promise<Uint8Array<ArrayBuffer> | undefined>
+  /** Store an object durably. With `ifAbsent`, an object that is there already stays as it is. */
+  put(
+    key: string,
+    body: Uint8Array,
+    options?: CallOptions & { readonly ifAbsent?: boolean },
+  ): Promise<'created' | 'exists'>
+  head(key: string, options?: CallOptions): Promise<ObjectInfo | undefined>
+  /** Every object whose key starts with the prefix, in the order of keys. Throws rather than end early. */
+  list(prefix: string, options?: CallOptions): AsyncIterable<ObjectInfo>
+  /** Objects that are not there are no error. */
+  delete(keys: readonly string[], options?: CallOptions): Promise<void>
+}
+
+const KEY = /^[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*)*$/i
+
+/** Is this a key that every store takes and that stays below its root? */
+export function isKey(key: string): boolean {
+  return key.length <= 200 && KEY.test(key)
+}

@@ -29,13 +29,13 @@ export interface BackupName {
 /**
  * The backup that is meant by an id, a unique prefix, the six last characters, `latest` or `latest@<host>`.
  *
- * @param backups in any order
+ * @param backups oldest first
  * @throws NOT_FOUND when none fits, USAGE when several do
  */
 export function resolveBackup<T extends BackupName>(text: string, backups: readonly T[]): T {
   const [wanted, host] = text.split('@', 2)
   const known = backups.filter((backup) => host === undefined || backup.host === host)
-  const found = wanted === 'latest' ? newest(known) : known.filter((backup) => names(text, backup.id))
+  const found = wanted === 'latest' ? known.slice(-1) : known.filter((backup) => names(text, backup.id))
   const [first, second] = found
   if (first && !second) return first
   if (second) {
@@ -44,10 +44,6 @@ export function resolveBackup<T extends BackupName>(text: string, backups: reado
   }
   const hint = backups.length > 0 ? 'permafrost list' : 'the repository holds no backup yet: permafrost backup'
   throw new PermafrostError('NOT_FOUND', `no backup ${text}`, { hint })
-}
-
-function newest<T extends BackupName>(backups: readonly T[]): readonly T[] {
-  return [...backups].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, 1)
 }
 
 function names(text: string, id: string): boolean {

@@ -4,6 +4,7 @@ export interface DiskEntry {
 }
 
 export interface FileStat {
+  readonly directory: boolean
   readonly size: number
   readonly device: number
   readonly inode: number

@@ -32,7 +32,7 @@ import type {
   TableSchema,
 } from '../core/manifest.ts'
 import { readBlock, readBlocks } from './block-reader.ts'
-import type { MetaWriter } from './meta-writer.ts'
+import type { MetaWriter, PendingBlock } from './meta-writer.ts'
 import { encodeRecord, MAX_RECORD } from './records.ts'
 import type { Section } from './records.ts'
 import { damaged, readRecord } from './repository.ts'
@@ -43,17 +43,33 @@ export type ListedBackup =
   | { readonly outcome: 'read'; readonly id: string; readonly summary: BackupSummary }
   | { readonly outcome: 'damaged'; readonly id: string; readonly message: string }
 
-/** Every backup of the repository, oldest first. */
-export async function listBackups(repository: Repository): Promise<readonly ListedBackup[]> {
+/** The ids of all backups, oldest first. */
+export async function backupIds({ storage }: Repository): Promise<readonly string[]> {
   const ids: string[] = []
-  for await (const { key } of repository.storage.list(layout.backups.prefix)) {
-    if (isBackupId(nameOf(key))) ids.push(nameOf(key))
-  }
-  const limit = pLimit(repository.storage.traits.connections)
-  return Promise.all(ids.map((id) => limit(() => listed(repository, id))))
+  for await (const { key } of storage.list(layout.backups.prefix)) if (isBackupId(nameOf(key))) ids.push(nameOf(key))
+  return ids
 }
 
-async function listed(repository: Repository, id: string): Promise<ListedBackup> {
+/** Every backup of the repository, oldest first. */
+export async function listBackups(repository: Repository): Promise<readonly ListedBackup[]> {
+  const ids = await backupIds(repository)
+  const limit = pLimit(repository.storage.traits.connections)
+  const backups = await Promise.all(ids.map((id) => limit(() => readListed(repository, id))))
+  // Ids are exact to the second, and two backups may be made in one.
+  return backups.sort((a, b) => compare(timeOf(a), timeOf(b)) || compare(a.id, b.id))
+}
+
+function timeOf(backup: ListedBackup): string {
+  if (backup.outcome === 'read') return backup.summary.started
+  return backup.id.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*/, '$1-$2-$3T$4:$5:$6.000Z')
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** One backup as it stands in the list. */
+export async function readListed(repository: Repository, id: string): Promise<ListedBackup> {
   try {
     return { outcome: 'read', id, summary: decodeSummary(sectionOf(await readBackupRecord(repository, id), 'summary')) }
   } catch (error) {
@@ -146,8 +162,8 @@ export async function commitBackup(
   }
 }
 
-/** Store the partitions of a table as a block. */
-export function addPartitions(meta: MetaWriter, partitions: readonly PartitionEntry[]) {
+/** Add the partitions of a table as a block. */
+export function addPartitions(meta: MetaWriter, partitions: readonly PartitionEntry[]): Promise<PendingBlock> {
   const blocks = partitions.flatMap((partition) => partition.blocks.map((entry) => entry.block))
   return meta.add({ packs: [], blocks }, encodePartitions(partitions))
 }
@@ -157,9 +173,9 @@ async function inBlock(
   contents: BackupContents,
   meta: MetaWriter,
 ): Promise<{ readonly reach: unknown; readonly contents: unknown }> {
-  const adding = meta.add({ packs: [], blocks: reachOf(contents) }, JSON.stringify(encodeContents(contents)))
+  const added = await meta.add({ packs: [], blocks: reachOf(contents) }, JSON.stringify(encodeContents(contents)))
   await meta.flush()
-  const pointer = await adding
+  const pointer = added.pointer()
   const table = packTable()
   const block = encodePointer(pointer, table)
   return { reach: encodeReach([pointer]), contents: { metas: encodeRefs(table.packs), block } }

@@ -12,10 +12,15 @@ import type { Repository } from './repository.ts'
 /** A meta pack is read whole when many of its blocks are wanted: large enough for few requests, small enough for memory. */
 const META_TARGET = 8 * MIB
 
+/** A block that was added; where it lies is known when its pack has been stored, that is after a flush. */
+export interface PendingBlock {
+  /** @throws when the block has not been flushed */
+  pointer(): Pointer
+}
+
 /** Gathers blocks into meta packs. */
 export interface MetaWriter {
-  /** Add a block; its pointer is known once its pack is stored, so await {@link flush} before the pointer. */
-  add(head: BlockHead, body: string): Promise<Pointer>
+  add(head: BlockHead, body: string): Promise<PendingBlock>
   /** Store what is gathered. */
   flush(): Promise<void>
   /** Bytes stored so far. */
@@ -25,7 +30,7 @@ export interface MetaWriter {
 interface OpenPack {
   readonly writer: PackWriter
   readonly ref: Omit<PackRef, 'id'>
-  readonly id: PromiseWithResolvers<string>
+  id: string | undefined
 }
 
 /** A writer of blocks for this session. Bodies are sealed with the metadata key, heads with the list key. */
@@ -44,23 +49,18 @@ export function metaWriter(
     return {
       writer: packWriter(new ArrayBuffer(packBufferSize(target)), cipher, target),
       ref: { session, salt },
-      id: Promise.withResolvers<string>(),
+      id: undefined,
     }
   }
 
   const flush = async (): Promise<void> => {
     if (!open) return
-    const { writer, id } = open
+    const full = open
     open = undefined
-    const pack = writer.finish()
-    try {
-      await storage.put(layout.meta.key(pack.id), pack.bytes, { ifAbsent: true })
-      stored += pack.bytes.length
-      id.resolve(pack.id)
-    } catch (error) {
-      id.reject(error)
-      throw error
-    }
+    const pack = full.writer.finish()
+    await storage.put(layout.meta.key(pack.id), pack.bytes, { ifAbsent: true })
+    full.id = pack.id
+    stored += pack.bytes.length
   }
 
   return {
@@ -74,13 +74,16 @@ export function metaWriter(
       const size = headText.length + bodyText.length
       if (open && !open.writer.fits(size)) await flush()
       open ??= begin(size)
-      const { writer, ref, id } = open
-      // A rejected put reaches the caller through flush(); the pointers that hang on it must not crash the process as well.
-      id.promise.catch(() => undefined)
-      const offset = writer.end
-      const headLength = addFrames(writer, headText, 'head')
-      const bodyLength = addFrames(writer, bodyText, 'body')
-      return { pack: { ...ref, id: await id.promise }, offset, head: headLength, body: bodyLength }
+      const pack = open
+      const offset = pack.writer.end
+      const headLength = addFrames(pack.writer, headText, 'head')
+      const bodyLength = addFrames(pack.writer, bodyText, 'body')
+      return {
+        pointer: () => {
+          if (pack.id === undefined) throw new Error('the block was not flushed')
+          return { pack: { ...pack.ref, id: pack.id }, offset, head: headLength, body: bodyLength }
+        },
+      }
     },
   }
 }

@@ -49,3 +49,11 @@ export function isEncrypted(bytes: Uint8Array): boolean {
 export function readChecksums(bytes: Uint8Array): Checksums {
   return parseChecksums(bytes, { zstd: decompress })
 }
+
+/** SHA-256 over the names, identities and disks of a partition's parts: equal digests mean that nothing changed. */
+export function partitionDigest(
+  parts: readonly { readonly name: string; readonly k: string; readonly disk: string }[],
+): string {
+  const lines = parts.map(({ name, k, disk }) => `${name}\t${k}\t${disk}\n`)
+  return createHash('sha256').update(lines.sort().join('')).digest('hex')
+}

@@ -1,4 +1,5 @@
 import type { Disk } from '../core/disk.ts'
+import { diskError } from '../core/disk-error.ts'
 import { inspectPart } from './inspect-part.ts'
 import type { Inspection } from './inspect-part.ts'
 import { loadParts } from './load-parts.ts'
@@ -47,7 +48,13 @@ export function localTasks({
   return {
     inspect: async ({ directories, files }) => directories.map((directory) => inspect(directory, { disk, files })),
     store: (job) => storeParts(job, { disk, sink: bufferedSink(host, { buffers, size: packBufferSize(job.target) }) }),
-    load: (job) => loadParts(job, { disk, source: host }),
+    load: async (job) => {
+      try {
+        return await loadParts(job, { disk, source: host })
+      } catch (error) {
+        throw diskError(error, `write ${job.items[0]?.target ?? ''}`)
+      }
+    },
   }
 }
 

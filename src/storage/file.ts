@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { diskError } from '../core/disk-error.ts'
 import { isErrno, PermafrostError } from '../core/errors.ts'
 import { isKey } from './storage.ts'
 import type { ObjectInfo, Storage } from './storage.ts'
@@ -163,19 +164,6 @@ async function guarded<T>(doing: string, root: string, work: () => Promise<T>): 
   try {
     return await work()
   } catch (error) {
-    if (isErrno(error, 'ENOSPC', 'EDQUOT')) {
-      const hint = 'free space there, or run permafrost prune; the backups that are in the repository are whole'
-      throw new PermafrostError('STORAGE_UNAVAILABLE', `no space left at file://${root}`, { hint, cause: error })
-    }
-    if (isErrno(error, 'EACCES', 'EPERM', 'EROFS')) {
-      const hint = `give this user read and write permission below ${root}`
-      throw new PermafrostError('UNAUTHORIZED', `not allowed to ${doing} at file://${root}`, { hint, cause: error })
-    }
-    if (error instanceof Error && 'syscall' in error) {
-      throw new PermafrostError('STORAGE_UNAVAILABLE', `cannot ${doing} at file://${root}: ${error.message}`, {
-        cause: error,
-      })
-    }
-    throw error
+    throw diskError(error, `${doing} at file://${root}`)
   }
 }

@@ -12,6 +12,7 @@ export const nodeDisk: Disk = {
   stat: (path) => {
     const stat = fs.statSync(path, { bigint: true })
     return {
+      directory: stat.isDirectory(),
       size: Number(stat.size),
       device: Number(stat.dev),
       inode: Number(stat.ino),

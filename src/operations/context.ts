@@ -1,0 +1,46 @@
+import type { Disk } from '../core/disk.ts'
+import type { Emit } from '../core/events.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Freezer } from '../engine/freeze-name.ts'
+import { openPool } from '../repository/pool.ts'
+import type { Pool, PoolOptions } from '../repository/pool.ts'
+import type { Repository } from '../repository/repository.ts'
+
+/** Everything that operations need from outside; made in cli/compose.ts and nowhere else. */
+export interface Context {
+  readonly repository: Repository
+  readonly engine: Engine
+  readonly disk: Disk
+  readonly clock: () => Date
+  readonly random: (size: number) => Uint8Array
+  readonly emit: Emit
+  readonly signal: AbortSignal
+  readonly limits: Limits
+  /** This process, as the maker of freezes. */
+  readonly self: Freezer
+  /** Permafrost's own version. */
+  readonly version: string
+}
+
+export interface Limits {
+  /** Worker threads; 0 for none, in tests. */
+  readonly workers: number
+  /** Bytes for pack buffers. */
+  readonly memory: number
+}
+
+/** The workers of an operation. */
+export function poolOf(
+  ctx: Pick<Context, 'repository' | 'disk' | 'signal' | 'limits'>,
+  onBytes?: PoolOptions['onBytes'],
+): Pool {
+  const { repository, disk, signal, limits } = ctx
+  return openPool({
+    storage: repository.storage,
+    packTarget: repository.format.packTarget,
+    disk,
+    signal,
+    ...limits,
+    onBytes,
+  })
+}

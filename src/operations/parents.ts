@@ -1,0 +1,129 @@
+import type { PartitionEntry, Pointer, TableEntry, TableSchema } from '../core/manifest.ts'
+import type { Table } from '../engine/catalog.ts'
+import { keyOf } from '../engine/catalog.ts'
+import { backupIds, readContents, readListed, readPartitions, readSchemas } from '../repository/backups.ts'
+import { readBlocks } from '../repository/block-reader.ts'
+import type { Repository } from '../repository/repository.ts'
+
+/** The last backup of a table: what of it need not be stored again. */
+export interface ParentTable {
+  readonly entry: TableEntry
+  readonly schema: TableSchema
+  /** By partition id. */
+  readonly partitions: ReadonlyMap<string, PartitionEntry>
+}
+
+export interface Parents {
+  /** The newest backup that any table was found in. */
+  readonly newest: string | undefined
+  of(table: Table): ParentTable | undefined
+  /** Is so much of this pack still in use that pointing to it is worth it? */
+  isWorthKeeping(pack: { readonly id: string }): boolean
+  /** Are all packs below this block worth keeping? */
+  isBlockWorthKeeping(block: Pointer): boolean
+}
+
+/** How many backups to look back for a table that the newest ones did not hold. */
+const LOOK_BACK = 20
+/** A pack with less than this in use is not reused: its parts are stored again, and it dies. The writer has the plaintext at hand, so this replaces repacking. */
+const SELF_CLEAN = 0.5
+/** Less than this of waste is not worth a request: header and footer alone are half of the smallest packs. */
+const NEGLIGIBLE_WASTE = 256 * 1024
+
+/**
+ * For each table, its entry in the newest backup of this server that holds it: a backup of a few tables does not cut the
+ * others off from what is stored.
+ */
+export async function findParents(repository: Repository, tables: readonly Table[], server: string): Promise<Parents> {
+  const entries = new Map<string, TableEntry>()
+  let newest: string | undefined
+  for await (const id of backupsOf(repository, server)) {
+    if (entries.size === tables.length) break
+    const contents = await readContents(repository, id)
+    for (const table of tables) {
+      const entry = contents.tables.find((candidate) => isSameTable(candidate, table))
+      if (!entry || entries.has(keyOf(table))) continue
+      entries.set(keyOf(table), entry)
+      newest ??= id
+    }
+  }
+  const parents = await readParents(repository, [...entries])
+  const live = await readLive(repository, [...parents.values()])
+  return {
+    newest,
+    of: (table) => parents.get(keyOf(table)),
+    isWorthKeeping: (pack) => live.packs.get(pack.id) ?? false,
+    isBlockWorthKeeping: (block) => (live.blocks.get(blockKey(block)) ?? []).every((id) => live.packs.get(id)),
+  }
+}
+
+/** A table is the same when its uuid is; where there are none, when its name is. A match by name alone, where uuids differ, is another table. */
+function isSameTable(entry: TableEntry, table: Table): boolean {
+  return table.uuid === undefined || entry.uuid === undefined
+    ? table.uuid === entry.uuid && entry.database === table.database && entry.name === table.name
+    : entry.uuid === table.uuid
+}
+
+/** Backups of this server, newest first; read as they are asked for. */
+async function* backupsOf(repository: Repository, server: string): AsyncGenerator<string> {
+  const ids = await backupIds(repository)
+  for (const id of ids.slice(-LOOK_BACK).toReversed()) {
+    const backup = await readListed(repository, id)
+    if (backup.outcome === 'read' && backup.summary.server === server) yield id
+  }
+}
+
+async function readParents(
+  repository: Repository,
+  entries: readonly (readonly [string, TableEntry])[],
+): Promise<ReadonlyMap<string, ParentTable>> {
+  const tables = entries.map(([, entry]) => entry)
+  const [partitions, schemas] = await Promise.all([readPartitions(repository, tables), readSchemas(repository, tables)])
+  return new Map(
+    entries.map(([key, entry], index) => [
+      key,
+      {
+        entry,
+        schema: schemas[index] as TableSchema,
+        partitions: new Map((partitions[index] ?? []).map((partition) => [partition.id, partition])),
+      },
+    ]),
+  )
+}
+
+interface Live {
+  /** Whether a pack is worth keeping. */
+  readonly packs: ReadonlyMap<string, boolean>
+  /** The packs below a block. */
+  readonly blocks: ReadonlyMap<string, readonly string[]>
+}
+
+async function readLive(repository: Repository, parents: readonly ParentTable[]): Promise<Live> {
+  const pointers = parents.flatMap((parent) =>
+    [...parent.partitions.values()].flatMap(({ blocks }) => blocks.map(({ block }) => block)),
+  )
+  const heads = await readBlocks(repository, pointers, { only: 'heads' })
+  const used = new Map<string, { readonly bytes: number; live: number }>()
+  const blocks = new Map<string, readonly string[]>()
+  for (const [index, { head }] of heads.entries()) {
+    blocks.set(
+      blockKey(pointers[index] as Pointer),
+      head.packs.map((pack) => pack.id),
+    )
+    for (const { id, bytes, live } of head.packs) {
+      const pack = used.get(id) ?? { bytes, live: 0 }
+      pack.live += live
+      used.set(id, pack)
+    }
+  }
+  return {
+    packs: new Map(
+      [...used].map(([id, { bytes, live }]) => [id, live >= bytes * SELF_CLEAN || bytes - live <= NEGLIGIBLE_WASTE]),
+    ),
+    blocks,
+  }
+}
+
+function blockKey(block: Pointer): string {
+  return `${block.pack.id}:${block.offset}`
+}

@@ -1,0 +1,21 @@
+import type { PartEntry } from '../core/manifest.ts'
+import type { RestoreStep, WantedTable } from '../core/restore-plan.ts'
+import type { ServerInfo } from '../engine/engine.ts'
+import type { Pool } from '../repository/pool.ts'
+import type { Context } from './context.ts'
+import type { ProgressMeter } from './progress.ts'
+
+export interface RestoreContext extends Context {
+  readonly info: ServerInfo
+  readonly pool: Pool
+  readonly progress: ProgressMeter
+}
+
+/** One table to restore: what the plan says, and the parts that it means. */
+export interface TableToRestore {
+  readonly step: RestoreStep
+  readonly wanted: WantedTable
+  readonly parts: readonly PartEntry[]
+  /** Names this restore of this table, the same in every run of it. */
+  readonly key: string
+}

@@ -1,0 +1,191 @@
+import { createHash } from 'node:crypto'
+import { collectFindings } from '../core/events.ts'
+import type { Finding } from '../core/events.ts'
+import { PermafrostError } from '../core/errors.ts'
+import type { BackupSummary, PartEntry, PartitionEntry } from '../core/manifest.ts'
+import { planRestore } from '../core/restore-plan.ts'
+import type { RestorePlan, RestoreStep, RestoreWish, WantedTable } from '../core/restore-plan.ts'
+import { selects, selectTables } from '../core/selector.ts'
+import type { PartitionChoice, Selector } from '../core/selector.ts'
+import { displayName } from '../core/sql.ts'
+import { formatBytes, plural } from '../core/units.ts'
+import { keyOf, readCatalog, readDatabases } from '../engine/catalog.ts'
+import { createDatabase } from '../engine/create.ts'
+import { readServerParts } from '../engine/parts.ts'
+import { isStaged } from '../engine/placing.ts'
+import { tableDirectories } from '../engine/shadow.ts'
+import { readContents, readParts, readPartitions, readSchemas } from '../repository/backups.ts'
+import { poolOf } from './context.ts'
+import type { Context } from './context.ts'
+import { progressMeter } from './progress.ts'
+import { restoreTable } from './restore-table.ts'
+import type { RestoredTable } from './restore-table.ts'
+import { stagingError } from './stage-parts.ts'
+
+export interface RestoreOptions {
+  readonly backup: BackupSummary
+  readonly selector: Selector
+  readonly partitions: readonly PartitionChoice[]
+  readonly wish: RestoreWish
+}
+
+export interface RestoreResult {
+  readonly plan: RestorePlan
+  readonly tables: readonly RestoredTable[]
+  readonly findings: readonly Finding[]
+}
+
+/** A plan, and what it was made from. */
+export interface PreparedRestore {
+  readonly plan: RestorePlan
+  readonly wanted: readonly WantedTable[]
+  /** Put it into effect. */
+  run(): Promise<RestoreResult>
+}
+
+/**
+ * Plan a restore. Nothing is changed until the plan is run, and nothing is planned that would overwrite: what is there is a
+ * CONFLICT, named with the commands that solve it.
+ *
+ * @throws NOT_FOUND, CONFLICT, USAGE, DAMAGED
+ */
+export async function prepareRestore(ctx: Context, options: RestoreOptions): Promise<PreparedRestore> {
+  const { repository, engine } = ctx
+  const contents = await readContents(repository, options.backup.id)
+  const entries = selectTables(options.selector, contents.tables)
+  if (entries.length === 0)
+    throw new PermafrostError('NOT_FOUND', `no table of backup ${options.backup.id} is selected`, {
+      hint: `permafrost show ${options.backup.id}`,
+    })
+  const [partitions, schemas] = await Promise.all([
+    readPartitions(repository, entries),
+    readSchemas(repository, entries),
+  ])
+  const wanted = entries.flatMap((entry, index): readonly WantedTable[] => {
+    const schema = schemas[index]
+    if (!schema) return []
+    const chosen = choosePartitions({ entry, partitions: partitions[index] ?? [] }, options.partitions)
+    return chosen ? [{ entry, schema, ...chosen }] : []
+  })
+  refuseUnknownPartitions(wanted, options)
+  const info = await engine.describe()
+  const tables = await readCatalog(engine, info)
+  const serverParts = await readServerParts(engine, info, [
+    ...new Set(wanted.map(({ entry }) => options.wish.as?.database ?? entry.database)),
+  ])
+  const databases = await readDatabases(engine)
+  const plan = planRestore({
+    backup: options.backup.id,
+    wanted,
+    wish: options.wish,
+    databases: databases.map((database) => database.name),
+    existing: tables.map((table) => ({ ...table, partitions: activePartitions(serverParts.get(keyOf(table))) })),
+    isBegun: (step) => {
+      const table = tables.find((one) => keyOf(one) === keyOf(step.target))
+      return (
+        table !== undefined &&
+        isStaged({ directories: tableDirectories(table, info), key: restoreKey(options.backup.id, step) }, ctx.disk)
+      )
+    },
+  })
+  const run = async (): Promise<RestoreResult> => {
+    for (const name of plan.databases) {
+      await createDatabase(engine, info, {
+        name,
+        source: contents.databases.find((database) => database.name === name),
+      })
+    }
+    return runRestore(ctx, { plan, wanted })
+  }
+  return { plan, wanted, run }
+}
+
+async function runRestore(outer: Context, { plan, wanted }: Omit<PreparedRestore, 'run'>): Promise<RestoreResult> {
+  const { emit, findings } = collectFindings(outer.emit)
+  const ctx = { ...outer, emit, info: await outer.engine.describe() }
+  const total = { parts: sum(plan.steps, (step) => step.parts), bytes: sum(plan.steps, (step) => step.bytes) }
+  refuseWithoutSpace(plan, ctx.info.disks)
+  const progress = progressMeter(ctx, { phase: 'fetch', total })
+  await using pool = poolOf(ctx, (bytes) => progress.moved(bytes))
+  emit({
+    type: 'phase',
+    phase: 'fetch',
+    message: `restoring ${plural(plan.steps.length, 'table')}, ${formatBytes(total.bytes)}`,
+  })
+  const tables: RestoredTable[] = []
+  for (const [index, step] of plan.steps.entries()) {
+    ctx.signal.throwIfAborted()
+    const table = wanted[index] as WantedTable
+    const parts = step.action === 'create-empty' ? [] : await partsOfTable(ctx, table)
+    try {
+      tables.push(
+        await restoreTable(
+          { step, wanted: table, parts, key: restoreKey(plan.backup, step) },
+          { ...ctx, pool, progress },
+        ),
+      )
+    } catch (error) {
+      throw stagingError(error, step.target)
+    }
+  }
+  return { plan, tables, findings }
+}
+
+async function partsOfTable({ repository }: Context, table: WantedTable): Promise<readonly PartEntry[]> {
+  const parts: PartEntry[] = []
+  for (const partition of table.partitions) parts.push(...(await readParts(repository, partition)))
+  return parts
+}
+
+/** Names a restore of a table, the same in every run of it and different for every other. */
+function restoreKey(backup: string, step: RestoreStep): string {
+  const what = JSON.stringify([backup, step.action, step.source, step.target, step.partitions])
+  return createHash('sha256').update(what).digest('hex').slice(0, 16)
+}
+
+function choosePartitions(
+  { entry, partitions }: { readonly entry: WantedTable['entry']; readonly partitions: readonly PartitionEntry[] },
+  choices: readonly PartitionChoice[],
+): Pick<WantedTable, 'partitions' | 'some'> | undefined {
+  if (choices.length === 0) return { partitions, some: false }
+  const ids = new Set(choices.filter((choice) => selects(choice.table, entry)).map((choice) => choice.id))
+  const chosen = partitions.filter((partition) => ids.has(partition.id))
+  return chosen.length > 0 ? { partitions: chosen, some: true } : undefined
+}
+
+function refuseUnknownPartitions(wanted: readonly WantedTable[], { partitions, backup }: RestoreOptions): void {
+  for (const choice of partitions) {
+    const found = wanted.some(
+      ({ entry, partitions: chosen }) =>
+        selects(choice.table, entry) && chosen.some((partition) => partition.id === choice.id),
+    )
+    if (!found)
+      throw new PermafrostError('NOT_FOUND', `backup ${backup.id} has no partition ${choice.text}`, {
+        hint: `permafrost show ${backup.id} --partitions`,
+      })
+  }
+}
+
+function activePartitions(
+  parts: ReadonlyMap<string, { readonly active: boolean; readonly partition: string }> | undefined,
+): ReadonlySet<string> {
+  return new Set([...(parts?.values() ?? [])].filter((part) => part.active).map((part) => part.partition))
+}
+
+/** A restore that cannot fit is refused before it fills the disk that the server needs for itself. */
+function refuseWithoutSpace(
+  plan: RestorePlan,
+  disks: readonly { readonly freeBytes: number; readonly name: string }[],
+): void {
+  const free = sum(disks, (disk) => disk.freeBytes)
+  const need = sum(plan.steps, (step) => step.bytes)
+  if (need <= free) return
+  const message = `the restore needs ${formatBytes(need)}, and ClickHouse's disks have ${formatBytes(free)} free`
+  throw new PermafrostError('STORAGE_UNAVAILABLE', message, {
+    hint: `restore less: -t ${displayName(plan.steps[0]?.target ?? { database: 'db', name: 'table' })}`,
+  })
+}
+
+function sum<T>(items: readonly T[], count: (item: T) => number): number {
+  return items.reduce((total, item) => total + count(item), 0)
+}

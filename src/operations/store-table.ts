@@ -1,0 +1,2 @@
+import { hasPatches } from '../engine/preflight.ts'
+void hasPatches

@@ -1,0 +1,215 @@
+import type { Emit } from '../core/events.ts'
+import { encodeParts } from '../core/manifest-codec.ts'
+import type { PartEntry, PartitionEntry } from '../core/manifest.ts'
+import { compareParts, parsePartName } from '../core/part-name.ts'
+import { displayName } from '../core/sql.ts'
+import { storedFiles } from '../core/store-plan.ts'
+import { keyOf } from '../engine/catalog.ts'
+import type { Table } from '../engine/catalog.ts'
+import type { ServerPart, ServerParts } from '../engine/parts.ts'
+import type { FrozenPart } from '../engine/shadow.ts'
+import { readParts } from '../repository/backups.ts'
+import type { MetaWriter, PendingBlock } from '../repository/meta-writer.ts'
+import { partitionDigest } from '../repository/part-identity.ts'
+import type { Pool } from '../repository/pool.ts'
+import type { Repository } from '../repository/repository.ts'
+import { inspectParts } from './inspect-parts.ts'
+import type { InspectedPart } from './inspect-parts.ts'
+import type { Parents } from './parents.ts'
+import type { Done } from './progress.ts'
+import { storePart } from './store-part.ts'
+import type { StoredPart } from './store-part.ts'
+import type { StoreQueue } from './store-queue.ts'
+
+/** A frozen table on its way into the repository. */
+export interface FrozenTable {
+  readonly table: Table
+  readonly parts: readonly FrozenPart[]
+}
+
+/** What is in the repository of a table now. */
+export interface StoredTable {
+  readonly table: Table
+  readonly partitions: readonly PartitionEntry[]
+  /** Bytes of the parts that were in the repository before. */
+  readonly reused: number
+}
+
+export interface StoreContext {
+  readonly repository: Repository
+  readonly pool: Pool
+  readonly queue: StoreQueue
+  readonly meta: MetaWriter
+  readonly parents: Parents
+  readonly serverParts: ServerParts
+  readonly emit: Emit
+  readonly onDone: (done: Done) => void
+  readonly signal: AbortSignal
+}
+
+/** At most this many parts in a block: an unchanged partition is the same block in the next backup. */
+const PARTS_IN_BLOCK = 2000
+
+interface Partition {
+  readonly table: Table
+  readonly id: string
+  readonly parts: readonly FrozenPart[]
+  /** Whether it is the last of its table: the one that is written to, as a rule. */
+  readonly newest: boolean
+  readonly server: ReadonlyMap<string, ServerPart> | undefined
+}
+
+/** A partition whose blocks are with the meta writer; the entry needs their pointers, so it is made after the flush. */
+interface GatheredPartition {
+  readonly entry: () => PartitionEntry | undefined
+  readonly reused: number
+}
+
+/**
+ * Store what is new of these tables and point to the rest. Partitions are planned one after another, so that only the parts
+ * at hand are in memory; their data flows through the queue meanwhile.
+ */
+export async function storeTables(tables: readonly FrozenTable[], ctx: StoreContext): Promise<readonly StoredTable[]> {
+  const planned: { readonly table: Table; readonly partitions: Promise<GatheredPartition>[] }[] = []
+  let failure: unknown
+  for (const { table, parts } of tables) {
+    const partitions: Promise<GatheredPartition>[] = []
+    planned.push({ table, partitions })
+    for (const partition of partitionsOf({ table, parts }, ctx.serverParts.get(keyOf(table)))) {
+      ctx.signal.throwIfAborted()
+      if (failure !== undefined) throw failure
+      const { gathered } = await storePartition(partition, ctx)
+      gathered.catch((error: unknown) => (failure ??= error))
+      partitions.push(gathered)
+    }
+  }
+  await ctx.queue.flush()
+  const gathered = await Promise.all(
+    planned.map(async ({ table, partitions }) => ({ table, partitions: await Promise.all(partitions) })),
+  )
+  await ctx.meta.flush()
+  return gathered.map(({ table, partitions }) => ({
+    table,
+    partitions: partitions.map((partition) => partition.entry()).filter((entry) => entry !== undefined),
+    reused: partitions.reduce((sum, partition) => sum + partition.reused, 0),
+  }))
+}
+
+function partitionsOf(
+  { table, parts }: FrozenTable,
+  server: ReadonlyMap<string, ServerPart> | undefined,
+): readonly Partition[] {
+  const groups = Map.groupBy(
+    parts,
+    (part) => server?.get(part.name)?.partition ?? parsePartName(part.name)?.partition ?? 'all',
+  )
+  const ids = [...groups.keys()].sort()
+  return ids.map((id) => ({ table, id, parts: groups.get(id) ?? [], newest: id === ids.at(-1), server }))
+}
+
+/** Settles when everything of the partition is on its way; `gathered` when it is stored. */
+async function storePartition(
+  partition: Partition,
+  ctx: StoreContext,
+): Promise<{ readonly gathered: Promise<GatheredPartition> }> {
+  const before = ctx.parents.of(partition.table)?.partitions.get(partition.id)
+  const inspected = await inspectParts(partition, ctx)
+  if (before && isUnchanged(inspected, before, ctx)) {
+    ctx.onDone({
+      parts: before.parts,
+      bytes: before.bytes,
+      reused: before.bytes,
+      current: `${displayName(partition.table)} ${partition.id}`,
+    })
+    return { gathered: Promise.resolve({ entry: () => before, reused: before.bytes }) }
+  }
+  const known = before ? await readParts(ctx.repository, before) : []
+  const reusable = reusableParts(known, ctx.parents)
+  const same = inspected.flatMap(({ part, inspection }): readonly StoredPart[] => {
+    const entry = inspection.problems.length === 0 ? reusable.get(`${part.name} ${inspection.k}`) : undefined
+    return entry ? [{ entry: { ...entry, disk: part.disk }, reused: entry.bytes }] : []
+  })
+  const reused = new Set(same.map(({ entry }) => entry.name))
+  const fresh = await storeFresh(
+    partition,
+    { parts: partition.parts.filter((part) => !reused.has(part.name)), known },
+    ctx,
+  )
+  return { gathered: gather(partition, [...same.map((part) => Promise.resolve(part)), ...fresh], ctx) }
+}
+
+/** The parts are the same, none of them was damaged, and their packs are still worth pointing to. */
+function isUnchanged(parts: readonly InspectedPart[], before: PartitionEntry, { parents }: StoreContext): boolean {
+  if (before.suspect > 0 || parts.some(({ inspection }) => inspection.problems.length > 0)) return false
+  const digest = partitionDigest(
+    parts.map(({ part, inspection }) => ({ name: part.name, k: inspection.k, disk: part.disk })),
+  )
+  return digest === before.digest && before.blocks.every(({ block }) => parents.isBlockWorthKeeping(block))
+}
+
+/** Good parts of the parent, by name and identity. One that was damaged at its source is read again: it may read better now. */
+function reusableParts(known: readonly PartEntry[], parents: Parents): ReadonlyMap<string, PartEntry> {
+  const good = known.filter((part) => !part.suspect && part.segments.every(({ pack }) => parents.isWorthKeeping(pack)))
+  return new Map(good.map((part) => [`${part.name} ${part.k}`, part]))
+}
+
+async function storeFresh(
+  { table, newest, server }: Partition,
+  { parts, known }: { readonly parts: readonly FrozenPart[]; readonly known: readonly PartEntry[] },
+  ctx: StoreContext,
+): Promise<readonly Promise<StoredPart | undefined>[]> {
+  if (parts.length === 0) return []
+  const stored = storedFiles(known, ({ pack }) => ctx.parents.isWorthKeeping(pack))
+  const inspected = await inspectParts({ table, parts }, { ...ctx, files: true })
+  const storing: Promise<StoredPart | undefined>[] = []
+  for (const { part, inspection } of inspected) {
+    const to = { table, newest, server: server?.get(part.name), stored, queue: ctx.queue, emit: ctx.emit }
+    storing.push((await storePart({ part, inspection, files: inspection.files ?? [] }, to)).stored)
+  }
+  return storing
+}
+
+async function gather(
+  { table, id }: Partition,
+  storing: readonly Promise<StoredPart | undefined>[],
+  { meta, onDone }: StoreContext,
+): Promise<GatheredPartition> {
+  const done = storing.map(async (part) => {
+    const stored = await part
+    if (stored)
+      onDone({
+        parts: 1,
+        bytes: stored.entry.bytes,
+        reused: stored.reused,
+        current: `${displayName(table)} ${stored.entry.name}`,
+      })
+    return stored
+  })
+  const parts = (await Promise.all(done)).filter((part) => part !== undefined)
+  const entries = parts.map((part) => part.entry).sort((a, b) => compareParts(a.name, b.name))
+  const blocks: { readonly pending: PendingBlock; readonly parts: number }[] = []
+  for (let at = 0; at < entries.length; at += PARTS_IN_BLOCK) {
+    const chunk = entries.slice(at, at + PARTS_IN_BLOCK)
+    const { head, body } = encodeParts(chunk)
+    blocks.push({ pending: await meta.add(head, body), parts: chunk.length })
+  }
+  const sum = (count: (entry: PartEntry) => number) => entries.reduce((total, entry) => total + count(entry), 0)
+  const totals = {
+    id,
+    rows: sum((part) => part.rows),
+    bytes: sum((part) => part.bytes),
+    parts: entries.length,
+    suspect: sum((part) => (part.suspect ? 1 : 0)),
+    digest: partitionDigest(entries),
+  }
+  return {
+    entry: () =>
+      entries.length === 0
+        ? undefined
+        : {
+            ...totals,
+            blocks: blocks.map(({ pending, parts: count }) => ({ block: pending.pointer(), parts: count })),
+          },
+    reused: parts.reduce((total, part) => total + part.reused, 0),
+  }
+}

@@ -200,7 +200,7 @@ function definitionConflict({ entry, schema }: WantedTable, there: ExistingTable
   if (!difference) return undefined
   return {
     message: `${displayName(there)} has another definition than in the backup: ${difference}`,
-    hint: ['ATTACH would not notice; restore it beside and copy:  --as … , then INSERT INTO … SELECT'],
+    hint: ['ATTACH would not notice. Restore it beside with --as, and copy with INSERT … SELECT'],
   }
 }
 

@@ -6,7 +6,7 @@ import { framesOf } from '../core/part-stream.ts'
 import type { FrameSpan } from '../core/part-stream.ts'
 import { MIB } from '../core/units.ts'
 import { packCipher } from './pack-format.ts'
-import type { PackCipher } from './pack-format.ts'
+import type { PackCipher, PackKind } from './pack-format.ts'
 import { partChecker } from './part-checker.ts'
 import type { PartChecker } from './part-checker.ts'
 import type { Suite } from './seal.ts'
@@ -35,10 +35,16 @@ export interface LoadResult {
   readonly problems: readonly string[]
 }
 
+/** A data pack, unless it says that it is a meta pack. */
+export interface PackToFetch {
+  readonly id: string
+  readonly kind?: PackKind
+}
+
 /** The side that gets ranges of packs; a pack that is missing or too short is a problem of the parts in it, not an error. */
 export interface PackSource {
   fetch(
-    pack: DataPackRef,
+    pack: PackToFetch,
     range: { readonly offset: number; readonly length: number },
   ): Promise<Uint8Array<ArrayBuffer> | undefined>
 }

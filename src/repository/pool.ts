@@ -57,6 +57,7 @@ export function openPool(options: PoolOptions): Pool {
     inspect: run('inspect'),
     store: run('store'),
     load: run('load'),
+    scrub: run('scrub'),
     [Symbol.asyncDispose]: () => threads.close(),
   }
 }
@@ -76,7 +77,8 @@ function hostOf({ storage, signal, onBytes }: PoolOptions): Host {
       return bytes.buffer
     },
     fetch: async (pack, range) => {
-      const bytes = await storage.get(layout.packs.key(pack.id), { range, ...(signal && { signal }) })
+      const key = (pack.kind === 'meta' ? layout.meta : layout.packs).key(pack.id)
+      const bytes = await storage.get(key, { range, ...(signal && { signal }) })
       onBytes?.(bytes?.length ?? 0, 'in')
       return bytes
     },

@@ -5,6 +5,8 @@ import type { Inspection } from './inspect-part.ts'
 import { loadParts } from './load-parts.ts'
 import type { LoadJob, LoadResult, PackSource } from './load-parts.ts'
 import { packBufferSize } from './pack-writer.ts'
+import { scrubPacks } from './scrub-packs.ts'
+import type { ScrubJob, ScrubResult } from './scrub-packs.ts'
 import { storeParts } from './store-parts.ts'
 import type { PackSink, StoreJob, StoreResult } from './store-parts.ts'
 
@@ -23,6 +25,7 @@ export interface Tasks {
   inspect(job: InspectJob): Promise<readonly InspectResult[]>
   store(job: StoreJob): Promise<readonly StoreResult[]>
   load(job: LoadJob): Promise<readonly LoadResult[]>
+  scrub(job: ScrubJob): Promise<readonly ScrubResult[]>
 }
 
 /** What a worker may ask of its owner: bytes go out and come in there, workers do the arithmetic. */
@@ -55,6 +58,7 @@ export function localTasks({
         throw diskError(error, `write ${job.items[0]?.target ?? ''}`)
       }
     },
+    scrub: (job) => scrubPacks(job, host),
   }
 }
 

@@ -49,7 +49,7 @@ export function fileStorage(root: string): Storage {
         if (!file) return undefined
         const size = (await file.stat()).size
         const offset = Math.min(range?.offset ?? 0, size)
-        return readFully(file, { offset, length: Math.min(range?.length ?? size, size - offset) })
+        return await readFully(file, { offset, length: Math.min(range?.length ?? size, size - offset) })
       }),
 
     put: (key, body, { ifAbsent = false, signal } = {}) =>

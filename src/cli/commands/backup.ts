@@ -1,0 +1,67 @@
+import { parseSelector } from '../../core/selector.ts'
+import { displayName } from '../../core/sql.ts'
+import { formatBytes, formatSeconds, plural } from '../../core/units.ts'
+import type { BackupResult } from '../../operations/backup.ts'
+import { collect, exitCodeOf } from '../command.ts'
+import type { AddCommand } from '../command.ts'
+
+interface Options {
+  readonly table: readonly string[]
+  readonly tag: readonly string[]
+  readonly applyPatches?: boolean
+  readonly dryRun?: boolean
+}
+
+/** `permafrost backup` */
+export const addBackup: AddCommand = (program, run) => {
+  program
+    .command('backup')
+    .summary('make a backup')
+    .description(
+      'Freeze the tables at one instant and store what the repository does not have. Inserts and queries go on meanwhile.',
+    )
+    .option('-t, --table <pattern>', 'only these: db.table with * and ?; !pattern leaves out (repeatable)', collect, [])
+    .option('--tag <name>', 'a word to find it by (repeatable)', collect, [])
+    .option('--apply-patches', 'turn lightweight updates into ordinary parts first: FREEZE leaves them out')
+    .option('-n, --dry-run', 'show what would be frozen, and what would be missing')
+    .action((options: Options, command) =>
+      run(command, async (c) => {
+        const selector = parseSelector(options.table.length > 0 ? options.table : c.config().config.select.tables)
+        if (options.dryRun) return dryRun()
+        const { backup } = await import('../../operations/backup.ts')
+        const result = await backup(await c.context('write'), {
+          selector,
+          tags: options.tag,
+          applyPatches: options.applyPatches ?? false,
+        })
+        c.output.answer(result, () => describe(result))
+        return exitCodeOf(result.findings)
+
+        async function dryRun(): Promise<number> {
+          const { planBackup } = await import('../../operations/backup-plan.ts')
+          const plan = await planBackup({ ...c.base(), engine: await c.engine() }, { selector })
+          const tables = plan.tables.map((table) => ({
+            database: table.database,
+            name: table.name,
+            engine: table.engine,
+          }))
+          for (const finding of plan.findings) c.base().emit({ type: 'finding', ...finding })
+          c.output.answer({ tables, findings: plan.findings }, () => [
+            `Would freeze ${plural(tables.length, 'table')}:`,
+            ...tables.map((table) => `  ${displayName(table)}  ${table.engine}`),
+          ])
+          return exitCodeOf(plan.findings)
+        }
+      }),
+    )
+}
+
+function describe({ summary }: BackupResult): readonly string[] {
+  const seconds = (Date.parse(summary.finished) - Date.parse(summary.started)) / 1000
+  const incomplete = summary.status === 'incomplete' ? ', INCOMPLETE' : ''
+  return [
+    `Backup ${summary.id}: ${plural(summary.tables, 'table')}, ${plural(summary.parts, 'part')}, ${formatBytes(summary.logical)}${incomplete}`,
+    `  stored ${formatBytes(summary.stored)}, reused ${formatBytes(summary.reused)}, ${formatSeconds(seconds)}`,
+    `  Check it:  permafrost verify ${summary.id}      Put it back:  permafrost restore ${summary.id} --as <database>`,
+  ]
+}

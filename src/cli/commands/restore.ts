@@ -1,0 +1,125 @@
+import { PermafrostError } from '../../core/errors.ts'
+import { parseName, parsePartitionChoice, parseSelector } from '../../core/selector.ts'
+import type { RestoreAction, RestoreMode, RestorePlan, RestoreStep } from '../../core/restore-plan.ts'
+import { displayName, sql } from '../../core/sql.ts'
+import { formatBytes, plural } from '../../core/units.ts'
+import type { RestoreResult } from '../../operations/restore.ts'
+import { collect, exitCodeOf } from '../command.ts'
+import type { AddCommand } from '../command.ts'
+import { confirmByName } from '../confirm.ts'
+import { findBackup } from '../find-backup.ts'
+
+interface Options {
+  readonly table: readonly string[]
+  readonly partition: readonly string[]
+  readonly as?: string
+  readonly schemaOnly?: boolean
+  readonly dataOnly?: boolean
+  readonly intoDetached?: boolean
+  readonly replace?: boolean
+  readonly confirm?: string
+  readonly dryRun?: boolean
+}
+
+/** `permafrost restore <backup>` */
+export const addRestore: AddCommand = (program, run) => {
+  program
+    .command('restore <backup>')
+    .summary('put tables back')
+    .description(
+      'Put tables back, checked byte by byte before they are seen. What exists is never overwritten: it is a conflict, and the message says what to do.',
+    )
+    .option('-t, --table <pattern>', 'only these tables (repeatable)', collect, [])
+    .option('--partition <db.table:id>', 'only these partitions (repeatable)', collect, [])
+    .option('--as <name>', 'into another database, or under another name: db or db.table')
+    .option('--schema-only', 'make the tables, empty')
+    .option('--data-only', 'attach the data to tables that are there')
+    .option('--into-detached', 'lay the parts into detached/ of tables that are there, and attach nothing')
+    .option('--replace', 'swap with what is there, in one step; what was there is kept under another name')
+    .option('--confirm <name>', 'the name that --replace would ask for')
+    .option('-n, --dry-run', 'show the plan, and change nothing')
+    .action((name: string, options: Options, command) =>
+      run(command, async (c) => {
+        const mode = modeOf(options)
+        const wish = { mode, ...(options.as !== undefined && { as: parseName(options.as) }) }
+        const { prepareRestore } = await import('../../operations/restore.ts')
+        const ctx = await c.context('read')
+        const backup = await findBackup(ctx.repository, name)
+        const prepared = await prepareRestore(ctx, {
+          backup,
+          wish,
+          selector: parseSelector(options.table),
+          partitions: options.partition.map(parsePartitionChoice),
+        })
+        if (options.dryRun) {
+          c.output.answer(prepared.plan, () => describePlan(prepared.plan))
+          return 0
+        }
+        const replaced = prepared.plan.steps.filter(
+          (step) => step.action === 'swap' || step.action === 'swap-partitions',
+        )
+        if (replaced.length > 0)
+          await confirmByName(c, { name: replacedName(replaced, backup.id), given: options.confirm, act: 'replace' })
+        const result = await prepared.run()
+        c.output.answer(result, () => describe(result))
+        return exitCodeOf(result.findings)
+      }),
+    )
+}
+
+function modeOf(options: Options): RestoreMode {
+  const asked = (['schemaOnly', 'dataOnly', 'intoDetached', 'replace'] as const).filter((flag) => options[flag])
+  if (asked.length > 1)
+    throw new PermafrostError('USAGE', '--schema-only, --data-only, --into-detached and --replace exclude one another')
+  const modes = { schemaOnly: 'schema', dataOnly: 'data', intoDetached: 'detached', replace: 'replace' } as const
+  const [flag] = asked
+  if (flag === 'schemaOnly' && options.partition.length > 0)
+    throw new PermafrostError('USAGE', '--schema-only and --partition exclude one another')
+  return flag ? modes[flag] : 'all'
+}
+
+/** One table is confirmed by its name; several by the backup's id. */
+function replacedName(steps: readonly RestoreStep[], id: string): string {
+  const [step] = steps
+  return steps.length === 1 && step ? displayName(step.target) : id
+}
+
+const ACTIONS: Readonly<Record<RestoreAction, string>> = {
+  create: 'new table',
+  'create-empty': 'new table, empty',
+  swap: 'replace the table, keep the old one beside it',
+  'swap-partitions': 'replace partitions, keep the old ones beside it',
+  attach: 'attach to the table',
+  detach: 'into detached/',
+}
+
+function describePlan(plan: RestorePlan): readonly string[] {
+  return [
+    `Restore of ${plan.backup} would do this:`,
+    ...plan.databases.map(
+      (database) => `  create database ${displayName({ database, name: '' }).replace(/\.``$/, '')}`,
+    ),
+    ...plan.steps.map(
+      (step) =>
+        `  ${displayName(step.target)}: ${ACTIONS[step.action]}, ${plural(step.parts, 'part')}, ${plural(step.rows, 'row')}, ${formatBytes(step.bytes)}`,
+    ),
+  ]
+}
+
+function describe({ plan, tables }: RestoreResult): readonly string[] {
+  return [
+    `Restored ${plural(tables.length, 'table')} from ${plan.backup}`,
+    ...tables.map(
+      (table) =>
+        `  ${displayName(table.table)}: ${plural(table.parts, 'part')}, ${plural(table.rows, 'row')}, ${formatBytes(table.bytes)}`,
+    ),
+    ...tables.flatMap(({ table, kept, action }) => {
+      if (action === 'detach') return [`  attach with:  ${sql`ALTER TABLE ${table} ATTACH PARTITION ALL`.text}`]
+      return kept
+        ? [
+            `  what ${displayName(table)} held before is in ${displayName(kept)}; when you are sure:  ${sql`DROP TABLE ${kept}`.text}`,
+          ]
+        : []
+    }),
+  ]
+}

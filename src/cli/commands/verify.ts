@@ -1,0 +1,78 @@
+import { PermafrostError } from '../../core/errors.ts'
+import { parseSelector } from '../../core/selector.ts'
+import { formatBytes, plural } from '../../core/units.ts'
+import { verify, VERIFY_LEVELS } from '../../operations/verify.ts'
+import type { VerifyLevel, VerifyResult } from '../../operations/verify.ts'
+import { backupIds } from '../../repository/backups.ts'
+import type { Repository } from '../../repository/repository.ts'
+import { collect, exitCodeOf } from '../command.ts'
+import type { AddCommand } from '../command.ts'
+import { findBackup } from '../find-backup.ts'
+
+interface Options {
+  readonly all?: boolean
+  readonly level: string
+  readonly table: readonly string[]
+}
+
+/** `permafrost verify [<backup>…]` */
+export const addVerify: AddCommand = (program, run) => {
+  program
+    .command('verify [backup...]')
+    .summary('check that backups can be restored')
+    .description('Check backups against what is stored; latest when none is named. Nothing is changed.')
+    .option('--all', 'every backup in the repository')
+    .option(
+      '--level <level>',
+      'inventory: everything is there · scrub: its bytes are right · content: the files are what ClickHouse wrote',
+      'content',
+    )
+    .option('-t, --table <pattern>', 'only these tables (repeatable)', collect, [])
+    .action((names: readonly string[], options: Options, command) =>
+      run(command, async (c) => {
+        const level = levelOf(options.level)
+        const repository = await c.repository('check')
+        const backups = await chosen(repository, names, options.all ?? false)
+        const result = await verify(
+          { ...c.base(), repository },
+          { backups, level, selector: parseSelector(options.table) },
+        )
+        c.output.answer(result, () => describe(result))
+        return exitCodeOf(result.findings)
+      }),
+    )
+}
+
+function levelOf(text: string): VerifyLevel {
+  const level = VERIFY_LEVELS.find((known) => known === text)
+  if (level) return level
+  throw new PermafrostError('USAGE', `--level ${text} is none of ${VERIFY_LEVELS.join(', ')}`)
+}
+
+async function chosen(repository: Repository, names: readonly string[], all: boolean): Promise<readonly string[]> {
+  if (all && names.length > 0) throw new PermafrostError('USAGE', '--all and the name of a backup exclude one another')
+  if (!all)
+    return Promise.all(
+      (names.length > 0 ? names : ['latest']).map(async (name) => (await findBackup(repository, name)).id),
+    )
+  const ids = await backupIds(repository)
+  if (ids.length > 0) return ids
+  throw new PermafrostError('NOT_FOUND', 'the repository holds no backup yet', { hint: 'permafrost backup' })
+}
+
+const PROVES: Readonly<Record<VerifyLevel, string>> = {
+  inventory: 'every pack is there, with its size',
+  scrub: 'every pack is there, and its bytes are what was stored',
+  content: 'every file was rebuilt and is what ClickHouse wrote',
+}
+
+function describe(result: VerifyResult): readonly string[] {
+  const what = `${plural(result.backups.length, 'backup')}, ${plural(result.parts, 'part')}, ${plural(result.packs, 'pack')}, ${formatBytes(result.bytes)}`
+  const damage = result.findings.filter((finding) => finding.severity === 'damage')
+  if (damage.length === 0) return [`Verified ${what}: ${PROVES[result.level]}`]
+  const parts = new Set(damage.map((finding) => finding.object))
+  return [
+    `DAMAGED: ${plural(damage.length, 'problem')} in ${plural(parts.size, 'part')}, of ${what}`,
+    '  Everything else can be restored.',
+  ]
+}

@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { loadConfig } from '../config/load.ts'
+import type { LoadedConfig } from '../config/load.ts'
+import { secretOf } from '../config/secrets.ts'
+import type { Secret } from '../config/secrets.ts'
+import { PermafrostError } from '../core/errors.ts'
+import { parseDuration } from '../core/units.ts'
+import type { Engine } from '../engine/engine.ts'
+import { thisFreezer } from '../engine/freezer.ts'
+import type { Context } from '../operations/context.ts'
+import { openRepository } from '../repository/repository.ts'
+import type { Purpose, Repository } from '../repository/repository.ts'
+import { nodeDisk } from '../storage/node-disk.ts'
+import { openStorage } from '../storage/open.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Globals, Process } from './globals.ts'
+import { createOutput } from './output.ts'
+import type { Output } from './output.ts'
+import { createProgress } from './progress.ts'
+import type { ProgressMode } from './progress.ts'
+
+/** What a command works with. Everything is made here, and opened when it is asked for. */
+export interface Composition extends AsyncDisposable {
+  readonly globals: Globals
+  readonly process: Process
+  readonly output: Output
+  readonly signal: AbortSignal
+  /** @throws CONFIG_INVALID */
+  config(): LoadedConfig
+  storage(): Storage
+  /** The secret of the repository, if one is configured. */
+  key(): Secret | undefined
+  repository(purpose: Purpose): Promise<Repository>
+  engine(): Promise<Engine>
+  /** What operations need; the parts of it that need no engine, or no repository, are a Pick of it. */
+  base(): Omit<Context, 'repository' | 'engine'>
+  context(purpose: Purpose): Promise<Context>
+}
+
+export const VERSION = readVersion()
+
+/** THE composition root: the only place that reads the environment, the clock and random, and makes adapters. */
+export function compose(globals: Globals, process_: Process, signal: AbortSignal): Composition {
+  const output = createOutput({
+    json: globals.json ?? false,
+    quiet: globals.quiet ?? false,
+    color: wantsColor(globals, process_),
+    stdout: process_.stdout,
+    stderr: process_.stderr,
+  })
+  const clock = () => new Date()
+  const progress = createProgress({
+    mode: progressMode(globals, process_),
+    output,
+    stderr: process_.stderr,
+    clock,
+    debug: globals.debug ?? false,
+  })
+  const stop =
+    globals.timeout === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(timeoutOf(globals.timeout))])
+  let engine: Promise<Engine> | undefined
+  let loaded: LoadedConfig | undefined
+
+  const config = () =>
+    (loaded ??= loadConfig({
+      ...process_,
+      file: globals.config,
+      flags: { 'repository.url': { value: globals.repo, flag: '--repo' } },
+    }))
+  const storage = () => {
+    const { url } = config().config.repository
+    if (url !== undefined) return openStorage(url)
+    throw new PermafrostError('CONFIG_INVALID', 'no repository is configured', {
+      hint: 'set repository.url, or give --repo file:///path',
+    })
+  }
+  const secret = (name: string, value: string | undefined) =>
+    value === undefined ? undefined : secretOf(name, value, { ...process_, directory: config().directory })
+  const key = () => secret('repository.key', config().config.repository.key)
+  const repository = (purpose: Purpose) => openRepository(storage(), { secret: readKey(key()), purpose })
+  const base = (): Omit<Context, 'repository' | 'engine'> => {
+    const { memory, workers = availableParallelism() } = config().config.limits
+    return {
+      disk: nodeDisk,
+      clock,
+      random: randomBytes,
+      emit: progress.emit,
+      signal: stop,
+      limits: { memory, workers },
+      self: thisFreezer(),
+      version: VERSION,
+    }
+  }
+  const openEngine = () => (engine ??= makeEngine(config(), (value) => secret('clickhouse.password', value)))
+
+  return {
+    globals,
+    process: process_,
+    output,
+    signal: stop,
+    config,
+    storage,
+    key,
+    repository,
+    base,
+    engine: openEngine,
+    context: async (purpose) => ({ ...base(), repository: await repository(purpose), engine: await openEngine() }),
+    [Symbol.asyncDispose]: async () => {
+      progress.end()
+      const opened = engine
+      engine = undefined
+      await (await opened?.catch(() => undefined))?.[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function makeEngine(
+  { config, directory }: LoadedConfig,
+  secret: (value: string | undefined) => Secret | undefined,
+): Promise<Engine> {
+  const { clickhouse, embedded } = config
+  if (embedded) {
+    const { embeddedEngine } = await import('../engine/embedded.ts')
+    const file = embedded.config === undefined ? undefined : resolve(directory, embedded.config)
+    return embeddedEngine({ path: resolve(directory, embedded.path), config: file, random: randomBytes })
+  }
+  const { serverEngine } = await import('../engine/server.ts')
+  return serverEngine({ ...clickhouse, password: secret(clickhouse.password)?.read(), random: randomBytes })
+}
+
+function readKey(key: Secret | undefined): string | undefined {
+  return key?.read()
+}
+
+function timeoutOf(text: string): number {
+  const seconds = parseDuration(text)
+  if (seconds !== undefined) return seconds * 1000
+  throw new PermafrostError('USAGE', `--timeout ${text} is not a duration`, { hint: 'write 90s, 15m or 2h' })
+}
+
+function progressMode({ progress, quiet }: Globals, { environment, stderr }: Process): ProgressMode {
+  const asked = progress === 'auto' ? environment['PERMAFROST_PROGRESS'] : progress
+  if (asked === 'tty' || asked === 'plain' || asked === 'json' || asked === 'none') return asked
+  if (quiet) return 'none'
+  return stderr.isTTY && !environment['CI'] && environment['TERM'] !== 'dumb' ? 'tty' : 'plain'
+}
+
+/** https://no-color.org */
+function wantsColor({ color }: Globals, { environment, stderr }: Process): boolean {
+  return color && !environment['NO_COLOR'] && stderr.isTTY && environment['TERM'] !== 'dumb'
+}
+
+function readVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    readonly version: string
+  }
+  return manifest.version
+}

@@ -1,0 +1,132 @@
+import { z } from 'zod'
+import { parseBytes } from '../core/units.ts'
+
+const text = z.string().min(1)
+
+const size = z.union([z.number().int().positive(), text]).transform((value, ctx) => {
+  const bytes = typeof value === 'number' ? value : parseBytes(value)
+  if (bytes !== undefined) return bytes
+  ctx.addIssue({ code: 'custom', message: `${value} is not a size: write 512MiB` })
+  return z.NEVER
+})
+
+/** Values that may hold a secret are kept as they are written, and read when they are needed: see secrets.ts. */
+const secret = text.meta({ secret: true })
+
+/**
+ * The configuration. Descriptions make `config schema`, the docs and the help; unknown keys are errors.
+ */
+export const configSchema = z.strictObject({
+  clickhouse: z
+    .strictObject({
+      url: text.default('http://127.0.0.1:8123').describe('ClickHouse’s HTTP address.'),
+      user: text
+        .default('default')
+        .describe('The user that freezes and attaches; `permafrost doctor` lists the grants that it needs.'),
+      password: secret.optional().describe('Its password, as `${file:/path}` or `${env:NAME}`.'),
+      disks: z
+        .record(z.string(), text)
+        .default({})
+        .describe(
+          'Where this machine sees the server’s disks, by name, when that is not where the server has them: containers.',
+        ),
+    })
+    .prefault({})
+    .describe('The server to back up. Permafrost runs on its machine and reads its files.'),
+  embedded: z
+    .strictObject({
+      path: text.describe('ClickHouse’s data directory.'),
+      config: text.optional().describe('A configuration file of ClickHouse’s own: disks, policies, users.'),
+    })
+    .optional()
+    .describe(
+      'Instead of a server: a ClickHouse that Permafrost starts itself for each command, on this data directory.',
+    ),
+  repository: z
+    .strictObject({
+      url: text.optional().describe('Where backups go: `file:///path`.'),
+      key: secret
+        .optional()
+        .describe('What opens it: `${file:/path}` of a key file, or a passphrase by `${env:NAME}`.'),
+    })
+    .prefault({})
+    .describe('The repository that holds the backups.'),
+  select: z
+    .strictObject({
+      tables: z
+        .array(text)
+        .min(1)
+        .default(['*.*'])
+        .describe('Which tables: `db.table` with `*` and `?`; `!` in front leaves out.'),
+    })
+    .prefault({})
+    .describe('What to back up.'),
+  limits: z
+    .strictObject({
+      memory: size.default(512 * 1024 * 1024).describe('Memory for packs on their way, such as `512MiB`.'),
+      workers: z
+        .int()
+        .min(1)
+        .max(64)
+        .optional()
+        .describe('Worker threads; as many as there are processors when not given.'),
+    })
+    .prefault({})
+    .describe('How much of the machine to use.'),
+})
+
+export type Config = z.infer<typeof configSchema>
+
+/** Every key with a value of its own, by its path: `repository.url`. */
+export interface ConfigKey {
+  readonly path: string
+  readonly description: string
+  readonly secret: boolean
+  /** `PERMAFROST_REPOSITORY_URL`; maps can be given in a file only. */
+  readonly environment: string | undefined
+  readonly list: boolean
+}
+
+/** All keys of the configuration, in order. */
+export function configKeys(): readonly ConfigKey[] {
+  return Object.entries(configSchema.shape).flatMap(([group, schema]) => {
+    const fields = objectOf(schema).shape
+    return Object.entries(fields).map(([name, field]): ConfigKey => {
+      const path = `${group}.${name}`
+      const inner = unwrap(field)
+      const isMap = inner instanceof z.ZodRecord
+      return {
+        path,
+        description: field.description ?? '',
+        secret: inner.meta()?.['secret'] === true,
+        environment: isMap ? undefined : `PERMAFROST_${path.replaceAll(/[.-]/g, '_').toUpperCase()}`,
+        list: inner instanceof z.ZodArray,
+      }
+    })
+  })
+}
+
+/** The same as JSON Schema, for editors. */
+export function configJsonSchema(): unknown {
+  return z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' })
+}
+
+/** The keys that an object of the configuration knows; for suggestions. */
+export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
+  const [group] = path
+  if (group === undefined) return Object.keys(configSchema.shape)
+  const schema = Object.entries(configSchema.shape).find(([name]) => name === group)?.[1]
+  return schema ? Object.keys(objectOf(schema).shape) : []
+}
+
+function objectOf(schema: z.ZodType): z.ZodObject {
+  const inner = unwrap(schema)
+  if (inner instanceof z.ZodObject) return inner
+  throw new TypeError('every group of the configuration is an object')
+}
+
+function unwrap(schema: z.core.$ZodType): z.ZodType {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return unwrap(schema.def.innerType)
+  return schema as z.ZodType
+}

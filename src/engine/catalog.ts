@@ -12,8 +12,8 @@ export interface Table extends TableName {
   /** Directories of its data, one for each disk of its policy, as the server has them. */
   readonly paths: readonly string[]
   readonly storagePolicy: string
-  /** Rows that the engine holds, where it knows. */
-  readonly totalRows: number | undefined
+  /** Bytes that the engine holds, where it knows; of a Buffer, without its destination. */
+  readonly totalBytes: number | undefined
   readonly schema: TableSchema
 }
 
@@ -41,7 +41,7 @@ export async function readCatalog(
     optional('uuid', sql`''`),
     can.hasColumn('tables', 'data_paths') ? sql`data_paths` : sql`[data_path] AS data_paths`,
     optional('storage_policy', sql`''`),
-    optional('total_rows', sql`NULL`),
+    optional('total_bytes', sql`NULL`),
     optional('partition_key', sql`''`),
     optional('sorting_key', sql`''`),
     optional('primary_key', sql`''`),
@@ -95,7 +95,7 @@ function toTable(row: Row, columnsOf: ColumnsOf): Table {
     engine: text(row, 'engine'),
     paths: Array.isArray(paths) ? paths.map(String).filter((path) => path !== '') : [],
     storagePolicy: text(row, 'storage_policy'),
-    totalRows: row['total_rows'] === null ? undefined : number(row, 'total_rows'),
+    totalBytes: row['total_bytes'] === null ? undefined : number(row, 'total_bytes'),
     schema: {
       create: text(row, 'create_table_query'),
       columns: columnsOf(name),

@@ -82,12 +82,12 @@ function coverageFindings(table: Table): readonly Finding[] {
   if (isMergeTree(table) || NO_DATA.test(table.engine)) return []
   const object = displayName(table)
   if (table.engine === 'Buffer') {
-    if (!table.totalRows) return []
+    if (table.totalBytes === 0) return []
     return [
       {
         severity: 'warning',
         object,
-        message: `${plural(table.totalRows, 'row')} are in the buffer and not in the backup`,
+        message: `rows in its buffer are not in the backup`,
         hint: `OPTIMIZE TABLE ${object} flushes it`,
       },
     ]

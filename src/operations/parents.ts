@@ -1,7 +1,7 @@
 import type { PartitionEntry, Pointer, TableEntry, TableSchema } from '../core/manifest.ts'
 import type { Table } from '../engine/catalog.ts'
 import { keyOf } from '../engine/catalog.ts'
-import { backupIds, readContents, readListed, readPartitions, readSchemas } from '../repository/backups.ts'
+import { listBackups, readContents, readPartitions, readSchemas } from '../repository/backups.ts'
 import { readBlocks } from '../repository/block-reader.ts'
 import type { Repository } from '../repository/repository.ts'
 
@@ -37,7 +37,7 @@ const NEGLIGIBLE_WASTE = 256 * 1024
 export async function findParents(repository: Repository, tables: readonly Table[], server: string): Promise<Parents> {
   const entries = new Map<string, TableEntry>()
   let newest: string | undefined
-  for await (const id of backupsOf(repository, server)) {
+  for (const id of await backupsOf(repository, server)) {
     if (entries.size === tables.length) break
     const contents = await readContents(repository, id)
     for (const table of tables) {
@@ -64,13 +64,12 @@ function isSameTable(entry: TableEntry, table: Table): boolean {
     : entry.uuid === table.uuid
 }
 
-/** Backups of this server, newest first; read as they are asked for. */
-async function* backupsOf(repository: Repository, server: string): AsyncGenerator<string> {
-  const ids = await backupIds(repository)
-  for (const id of ids.slice(-LOOK_BACK).toReversed()) {
-    const backup = await readListed(repository, id)
-    if (backup.outcome === 'read' && backup.summary.server === server) yield id
-  }
+/** Backups of this server, newest first. */
+async function backupsOf(repository: Repository, server: string): Promise<readonly string[]> {
+  const backups = await listBackups(repository, { newest: LOOK_BACK })
+  return backups
+    .flatMap((backup) => (backup.outcome === 'read' && backup.summary.server === server ? [backup.id] : []))
+    .toReversed()
 }
 
 async function readParents(

@@ -50,11 +50,19 @@ export async function backupIds({ storage }: Repository): Promise<readonly strin
   return ids
 }
 
-/** Every backup of the repository, oldest first. */
-export async function listBackups(repository: Repository): Promise<readonly ListedBackup[]> {
+/**
+ * The backups of the repository, oldest first.
+ *
+ * @param options.newest read no more than this many of the newest
+ */
+export async function listBackups(
+  repository: Repository,
+  { newest }: { readonly newest?: number } = {},
+): Promise<readonly ListedBackup[]> {
   const ids = await backupIds(repository)
   const limit = pLimit(repository.storage.traits.connections)
-  const backups = await Promise.all(ids.map((id) => limit(() => readListed(repository, id))))
+  const wanted = newest === undefined ? ids : ids.slice(-newest)
+  const backups = await Promise.all(wanted.map((id) => limit(() => listed(repository, id))))
   // Ids are exact to the second, and two backups may be made in one.
   return backups.sort((a, b) => compare(timeOf(a), timeOf(b)) || compare(a.id, b.id))
 }
@@ -68,8 +76,7 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** One backup as it stands in the list. */
-export async function readListed(repository: Repository, id: string): Promise<ListedBackup> {
+async function listed(repository: Repository, id: string): Promise<ListedBackup> {
   try {
     return { outcome: 'read', id, summary: decodeSummary(sectionOf(await readBackupRecord(repository, id), 'summary')) }
   } catch (error) {

@@ -1,5 +1,6 @@
 import { identifier, join, sql } from '../../core/sql.ts'
 import type { TableName } from '../../core/sql.ts'
+import { text } from '../../engine/engine.ts'
 import type { Engine } from '../../engine/engine.ts'
 
 /** A hash of every column of a table, whatever the order of its rows, and their number. */
@@ -10,15 +11,13 @@ export async function columnHashes(engine: Engine, table: TableName): Promise<Co
   const columns = await engine.query(
     sql`SELECT name FROM system.columns WHERE database = ${table.database} AND table = ${table.name} ORDER BY name`,
   )
-  const names = columns.map((row) => String(row['name']))
+  const names = columns.map((row) => text(row, 'name'))
   const hashes = names.map(
     (name, index) => sql`sum(cityHash64(toString(${identifier(name)}))) AS ${identifier(`h${index}`)}`,
   )
   const [row] = await engine.query(sql`SELECT count() AS rows, ${join(hashes)} FROM ${table}`)
-  return new Map([
-    ['count()', String(row?.['rows'])],
-    ...names.map((name, index) => [name, String(row?.[`h${index}`])] as const),
-  ])
+  const value = (column: string): string => text(row ?? {}, column)
+  return new Map([['count()', value('rows')], ...names.map((name, index) => [name, value(`h${index}`)] as const)])
 }
 
 /** The names of what differs. */

@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/helpers/report.ts',
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // Two cores: a file that runs an engine takes one, the tests beside it the other.

@@ -1,3 +1,4 @@
+import type { Disk, DiskEntry } from './disk.ts'
 import { isErrno, PermafrostError } from './errors.ts'
 
 /**
@@ -23,4 +24,29 @@ export function diskError(error: unknown, doing: string): unknown {
     return new PermafrostError('STORAGE_UNAVAILABLE', `cannot ${doing}: ${error.message}`, { cause: error })
   }
   return error
+}
+
+/**
+ * What is in a directory; nothing when there is no such directory.
+ *
+ * @throws UNAUTHORIZED, STORAGE_UNAVAILABLE when it is there and cannot be read: that is not the same as empty
+ */
+export function listIfThere(disk: Disk, directory: string): readonly DiskEntry[] {
+  try {
+    return disk.list(directory)
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return []
+    throw diskError(error, `read ${directory}`)
+  }
+}
+
+/** Is it there? @throws UNAUTHORIZED when this user may not know */
+export function isThere(disk: Disk, path: string): boolean {
+  try {
+    disk.stat(path)
+    return true
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false
+    throw diskError(error, `read ${path}`)
+  }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Disk } from '../core/disk.ts'
+import { listIfThere } from '../core/disk-error.ts'
 import { PermafrostError } from '../core/errors.ts'
 import { parsePartName } from '../core/part-name.ts'
 import { displayName } from '../core/sql.ts'
@@ -52,8 +53,9 @@ export function frozenParts(
 ): readonly FrozenPart[] {
   return tableDirectories(table, info).flatMap(({ disk, relative }) => {
     const directory = join(disk.local, 'shadow', freeze, relative)
-    if (!files.exists(directory)) return []
-    const parts = files.list(directory).filter((entry) => entry.kind === 'directory' && parsePartName(entry.name))
+    const parts = listIfThere(files, directory).filter(
+      (entry) => entry.kind === 'directory' && parsePartName(entry.name),
+    )
     return parts.map(({ name }) => ({ name, directory: join(directory, name), disk: disk.name }))
   })
 }
@@ -62,9 +64,8 @@ export function frozenParts(
 export function freezesOn(disks: readonly ServerDisk[], files: Disk): readonly string[] {
   const names = disks
     .filter((disk) => disk.type === 'local')
-    .map((disk) => join(disk.local, 'shadow'))
-    .filter((directory) => files.exists(directory))
-    .flatMap((directory) => files.list(directory).filter((entry) => entry.kind === 'directory'))
+    .flatMap((disk) => listIfThere(files, join(disk.local, 'shadow')))
+    .filter((entry) => entry.kind === 'directory')
     .map((entry) => entry.name)
   return [...new Set(names)]
 }

@@ -1,4 +1,5 @@
 import type { Finding } from '../core/events.ts'
+import { isThere } from '../core/disk-error.ts'
 import { PermafrostError } from '../core/errors.ts'
 import { displayName } from '../core/sql.ts'
 import { selectTables } from '../core/selector.ts'
@@ -68,8 +69,10 @@ function objectDiskFinding(table: Table): Finding {
 /** A server on another machine, or in a container whose volumes are elsewhere, would freeze and show us nothing. */
 function refuseUnseenFiles(tables: readonly Table[], info: ServerInfo, disk: Context['disk']): void {
   for (const table of tables) {
-    const unseen = tableDirectories(table, info).find((directory) => !disk.exists(directory.local))
-    if (!unseen || tableDirectories(table, info).some((directory) => disk.exists(directory.local))) continue
+    const directories = tableDirectories(table, info)
+    const [unseen] = directories
+    // A disk of the policy that holds no part of the table may lack its directory.
+    if (!unseen || directories.some((directory) => isThere(disk, directory.local))) continue
     const hint = [
       'run Permafrost on the server’s own machine, as a user who may read its data directory',
       `or say where this machine sees its disks: clickhouse.disks: { ${unseen.disk.name}: /path }`,

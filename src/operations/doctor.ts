@@ -1,3 +1,4 @@
+import { isThere, listIfThere } from '../core/disk-error.ts'
 import { PermafrostError, toPermafrostError } from '../core/errors.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import { sql, trusted } from '../core/sql.ts'
@@ -108,11 +109,11 @@ async function checkFiles(engine: Engine, info: ServerInfo, { disk }: DoctorCont
     const name = `disk ${one.name}`
     if (one.type === 'object')
       return { name, status: 'warning', message: 'is object storage: tables on it are not covered yet' }
-    if (!disk.exists(one.local)) {
+    if (!isThere(disk, one.local)) {
       const hint = ['run Permafrost on the server’s own machine', `or set clickhouse.disks: { ${one.name}: /path }`]
       return { name, status: 'failed', code: 'ENGINE_REFUSED', message: `${one.local} is not on this machine`, hint }
     }
-    disk.list(local)
+    listIfThere(disk, local)
     return { name, status: 'ok', message: `its files can be read at ${one.local}` }
   })
 }

@@ -44,7 +44,8 @@ const tables = (): Promise<unknown> =>
 
 describe('what is restored', () => {
   it('is everything, when nothing is chosen', async () => {
-    await ctx.restore(from)
+    const { findings } = await ctx.restore(from)
+    expect(findings).toEqual([])
     await same(ORDERS)
     await same(PEOPLE)
   })
@@ -334,8 +335,7 @@ describe('a restore that was killed', () => {
       .context(after, repository)
       .restore(from, { tables: ['shop.people'], mode: 'data' })
       .catch(() => undefined)
-    // By now the earlier run may have been the last: then there is nothing to go on with, and that is a conflict.
-    await ctx.restore(from, { tables: ['shop.people'], mode: 'data' }).catch(() => undefined)
+    await ctx.restore(from, { tables: ['shop.people'], mode: 'data' })
     await same(PEOPLE)
   })
 

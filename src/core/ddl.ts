@@ -59,13 +59,13 @@ export function renameCreate(statement: string, to: TableName): string {
   reader.word('MATERIALIZED')
   must(reader.word('TABLE') || reader.word('VIEW') || reader.word('DICTIONARY'), 'not a CREATE statement of a table')
   if (reader.word('IF')) must(reader.word('NOT') && reader.word('EXISTS'), 'not a CREATE statement')
-  const start = reader.position()
+  const start = reader.next()
   reader.name()
   if (reader.symbol('.')) reader.name()
-  let end = reader.position()
+  let end = reader.last()
   if (reader.word('UUID')) {
     reader.string()
-    end = reader.position()
+    end = reader.last()
   }
   const text = (part: readonly Token[]) => part.map((token) => token.text).join('')
   const rest = text(tokens.slice(end))
@@ -84,23 +84,34 @@ function tokenAt(statement: string, at: number): Token {
 /** Reads tokens one after another, passing over spaces and comments. */
 function tokenReader(tokens: readonly Token[]) {
   let at = 0
-  const peek = (): Token | undefined => {
-    while (tokens[at]?.kind === 'space') at++
-    return tokens[at]
+  const next = (): number => {
+    let index = at
+    while (tokens[index]?.kind === 'space') index++
+    return index
   }
-  const take = (fits: boolean): boolean => {
-    if (fits) at++
-    return fits
+  const take = (fits: (token: Token) => boolean): boolean => {
+    const index = next()
+    const token = tokens[index]
+    if (!token || !fits(token)) return false
+    at = index + 1
+    return true
   }
   return {
-    /** Where the next token begins. */
-    position: (): number => {
-      peek()
-      return at
-    },
-    word: (word: string): boolean => take(peek()?.text.toUpperCase() === word),
-    symbol: (symbol: string): boolean => take(peek()?.text === symbol),
-    name: (): void => must(take(['word', 'identifier'].includes(peek()?.kind ?? '')), 'the statement has no name'),
-    string: (): void => must(take(peek()?.kind === 'string'), 'the statement has no string where one must be'),
+    /** Index of the next token. */
+    next,
+    /** Index behind the last token that was taken. */
+    last: (): number => at,
+    word: (word: string): boolean => take((token) => token.text.toUpperCase() === word),
+    symbol: (symbol: string): boolean => take((token) => token.text === symbol),
+    name: (): void =>
+      must(
+        take(({ kind }) => kind === 'word' || kind === 'identifier'),
+        'the statement has no name',
+      ),
+    string: (): void =>
+      must(
+        take(({ kind }) => kind === 'string'),
+        'the statement has no string where one must be',
+      ),
   }
 }

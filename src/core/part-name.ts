@@ -1,6 +1,7 @@
 /**
- * The parts of a part's name: `partition_min_max_level[_mutation]`. The partition id may hold underscores and a minus
- * (`-1_1_1_0` is partition `-1`), so a name is read from its right end.
+ * The parts of a part's name: `partition_min_max_level[_mutation]`. A partition id holds no underscore: values that could
+ * bring one are hashed, tuples are joined with a minus, and a number may have one (`-1_1_1_0` is partition `-1`).
+ * Source: ClickHouse, src/Storages/MergeTree/MergeTreePartInfo.cpp.
  */
 export interface PartName {
   readonly partition: string
@@ -10,13 +11,12 @@ export interface PartName {
   readonly mutation: number
 }
 
-const NAME = /^(.+)_(\d+)_(\d+)_(\d+)(?:_(\d+))?$/s
+const NAME = /^([^_]+)_(\d+)_(\d+)_(\d+)(?:_(\d+))?$/s
 /** `20180101_20180131_1_5_1`: tables made before 19.x without PARTITION BY keep dates in their names, one month a partition. */
 const OLD_NAME = /^(\d{6})\d\d_(\d{6})\d\d_(\d+)_(\d+)_(\d+)(?:_(\d+))?$/
 
 /**
- * Read a part's name; `undefined` when it is none (`tmp_…`, `detached/ignored_…` keep their prefix in the partition and are
- * for the caller to refuse).
+ * Read a part's name; `undefined` when it is none, such as a temporary directory's or one with a prefix like `ignored_`.
  *
  * @example
  * parsePartName('202611_1_40_3')?.partition // '202611'

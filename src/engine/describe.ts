@@ -68,11 +68,11 @@ async function readDisks(
   })
 }
 
-/** Servers before 19.15 have one disk and no table of disks; its path shows in the paths of tables. */
+/** Servers before 19.15 have one disk and no table of disks; its path shows in those of databases: `<path>data/<database>/`. */
 async function guessDisk(engine: Queries, mapping: Readonly<Record<string, string>>): Promise<readonly ServerDisk[]> {
-  const rows = await engine.query(sql`SELECT DISTINCT data_path FROM system.tables WHERE data_path LIKE '%/data/%/%/'`)
-  const roots = rows.map((row) => text(row, 'data_path').replace(/data\/[^/]+\/[^/]+\/$/, ''))
-  const path = withSlash([...roots].sort((a, b) => a.length - b.length)[0] ?? '/var/lib/clickhouse')
+  const rows = await engine.query(sql`SELECT data_path FROM system.databases WHERE data_path LIKE '%/data/%'`)
+  const [root = '/var/lib/clickhouse'] = rows.map((row) => text(row, 'data_path').replace(/data\/[^/]+\/$/, ''))
+  const path = withSlash(root)
   const local = withSlash(mapping['default'] ?? path)
   return [{ name: 'default', path, local, type: 'local', encrypted: false, freeBytes: Number.MAX_SAFE_INTEGER }]
 }

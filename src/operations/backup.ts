@@ -1,4 +1,5 @@
 import { makeBackupId } from '../core/backup-id.ts'
+import { PermafrostError } from '../core/errors.ts'
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import type { BackupSummary, DatabaseEntry, TableEntry } from '../core/manifest.ts'
@@ -6,6 +7,7 @@ import type { Selector } from '../core/selector.ts'
 import { plural } from '../core/units.ts'
 import { readDatabases } from '../engine/catalog.ts'
 import { freezeTables } from '../engine/freeze.ts'
+import type { Freeze } from '../engine/freeze.ts'
 import { readServerParts } from '../engine/parts.ts'
 import { clearStaleFreezes } from '../engine/unfreeze.ts'
 import { commitBackup } from '../repository/backups.ts'
@@ -56,6 +58,7 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
   const names = new Set(freeze.tables.map(({ table }) => table.database))
   const serverParts = await readServerParts(ctx.engine, info, [...names])
   const frozen = frozenTables(freeze, { before: plan.parts, after: serverParts, emit })
+  if (frozen.length === 0) throw nothingFrozen(freeze)
 
   const session = openSession(ctx.repository, ctx.random)
   const meta = metaWriter(ctx.repository, { session: session.id, random: ctx.random })
@@ -107,6 +110,13 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
 /** Does this finding mean that rows are missing, or bytes wrong? */
 export function isLoss(finding: Finding): boolean {
   return finding.severity === 'incomplete' || finding.severity === 'damage'
+}
+
+/** A backup of nothing is none: say why, by the first table's own error. */
+function nothingFrozen({ tables }: Freeze): PermafrostError {
+  const refused = tables.find((outcome) => outcome.outcome === 'refused')
+  if (refused) return refused.error
+  return new PermafrostError('NOT_FOUND', 'every table that was selected is gone: there is nothing to back up')
 }
 
 function totalsOf(tables: readonly TableEntry[], stored: readonly StoredTable[]) {

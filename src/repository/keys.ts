@@ -1,4 +1,5 @@
 import { createHmac, createPrivateKey, createPublicKey, diffieHellman, scryptSync, timingSafeEqual } from 'node:crypto'
+import { Corrupt } from '../core/corrupt.ts'
 import { PermafrostError } from '../core/errors.ts'
 import { aead, deriveKey, TAG } from './seal.ts'
 import type { Suite } from './seal.ts'
@@ -187,9 +188,14 @@ function publicKeyOf(privateKey: Uint8Array): Uint8Array {
   return createPublicKey(privateKeyObject(privateKey)).export({ format: 'der', type: 'spki' }).subarray(-32)
 }
 
+/** @throws Corrupt when the public key is none, or one that would make every secret the same */
 function exchange(privateKey: Uint8Array, publicKey: Uint8Array): Buffer {
-  const recipient = createPublicKey({ key: Buffer.concat([SPKI, publicKey]), format: 'der', type: 'spki' })
-  return diffieHellman({ privateKey: privateKeyObject(privateKey), publicKey: recipient })
+  try {
+    const recipient = createPublicKey({ key: Buffer.concat([SPKI, publicKey]), format: 'der', type: 'spki' })
+    return diffieHellman({ privateKey: privateKeyObject(privateKey), publicKey: recipient })
+  } catch (error) {
+    throw new Corrupt('is not an X25519 key', { cause: error })
+  }
 }
 
 function base64(bytes: Uint8Array): string {

@@ -56,7 +56,7 @@ export function encodeRecord(
     return Buffer.concat([text, tag]).toString('base64')
   })
   const body = Buffer.from([first, ...lines, ''].join('\n'))
-  const record = Buffer.concat([body, Buffer.from(`sha256:${sha256(body).toString('hex')}\n`)])
+  const record = Buffer.concat([body, Buffer.from(lastLine(body))])
   if (record.length > MAX_RECORD) throw new RangeError(`record ${name.key} of ${record.length} bytes`)
   return record
 }
@@ -68,13 +68,11 @@ export function encodeRecord(
  */
 export function decodeRecord(name: RecordName, record: Uint8Array, keys: Keys): ReadonlyMap<string, unknown> {
   must(record.length <= MAX_RECORD, 'record is larger than any record')
-  const text = Buffer.from(record).toString()
-  const end = text.lastIndexOf('\n', text.length - 2)
-  must(
-    end > 0 && text.slice(end + 1) === `sha256:${sha256(record.subarray(0, end + 1)).toString('hex')}\n`,
-    'record is cut short or changed',
-  )
-  const [first = '', ...lines] = text.slice(0, end).split('\n')
+  // In bytes, not characters: names may hold any.
+  const bytes = Buffer.from(record.buffer, record.byteOffset, record.length)
+  const end = bytes.lastIndexOf('\n', -2) + 1
+  must(end > 0 && bytes.toString('utf8', end) === lastLine(bytes.subarray(0, end)), 'record is cut short or changed')
+  const [first = '', ...lines] = bytes.toString('utf8', 0, end - 1).split('\n')
   const header = parseHeader(first)
   must(header.kind === name.kind, `record is of kind ${header.kind}, not ${name.kind}`)
   must(header.sections.length === lines.length, 'record has another number of sections than it says')
@@ -89,6 +87,10 @@ export function decodeRecord(name: RecordName, record: Uint8Array, keys: Keys): 
     return [section, parse(Buffer.from(decompress(plain, 64 * MAX_RECORD)).toString())]
   })
   return new Map(values.filter((value) => value !== undefined))
+}
+
+function lastLine(body: Uint8Array): string {
+  return `sha256:${sha256(body).toString('hex')}\n`
 }
 
 function cipherOf(header: Header, reader: Reader, keys: Keys) {

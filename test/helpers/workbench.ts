@@ -94,7 +94,8 @@ export async function workbench(): Promise<Workbench> {
   }
 }
 
-function testEngine(engine: Engine, path: string): TestEngine {
+/** An engine with the short ways that tests use. */
+export function testEngine(engine: Engine, path: string): TestEngine {
   const rows = (statement: string) => engine.query(trusted(statement))
   return {
     ...engine,

@@ -91,7 +91,7 @@ export function storedLength(segment: Pick<Segment, 'plain' | 'frames'>): number
     : segment.plain + frameCount(segment.plain) * FRAME_OVERHEAD
 }
 
-export function frameCount(plain: number): number {
+function frameCount(plain: number): number {
   return Math.ceil(plain / FRAME)
 }
 

@@ -4,11 +4,11 @@ import { LARGE_FILE, runsOf, segmentsOfRuns } from './part-stream.ts'
 import { parsePartName } from './part-name.ts'
 import { MIB } from './units.ts'
 
-/** A file of a part that is new, as it lies in the shadow. */
-export interface NewFile {
+/** A file of a part as it lies on a disk. */
+export interface SourceFile {
   readonly path: string
   readonly size: number
-  /** What `checksums.txt` has for it. */
+  /** What `checksums.txt` has for it; absent for files that it does not list. */
   readonly hash?: Hash128
   readonly device: number
   readonly inode: number
@@ -18,7 +18,7 @@ export interface NewFile {
 /** A run of a new part: in the repository already, or to be stored. */
 export type PlannedRun =
   | { readonly action: 'reuse'; readonly segments: readonly Segment[]; readonly bytes: number }
-  | { readonly action: 'store'; readonly files: readonly NewFile[]; readonly bytes: number }
+  | { readonly action: 'store'; readonly files: readonly SourceFile[]; readonly bytes: number }
 
 /** Where stored files are found again by their inode. */
 export type StoredFiles = ReadonlyMap<
@@ -49,7 +49,7 @@ export function storedFiles(parts: readonly PartEntry[], usable: (segment: Segme
  *
  * @param files in stream order
  */
-export function planPart(files: readonly NewFile[], stored: StoredFiles): readonly PlannedRun[] {
+export function planPart(files: readonly SourceFile[], stored: StoredFiles): readonly PlannedRun[] {
   return runsOf(files).map(({ files: run, bytes }): PlannedRun => {
     const [file, ...others] = run
     const known = file && others.length === 0 && bytes >= LARGE_FILE ? stored.get(inodeKey(file)) : undefined
@@ -60,7 +60,7 @@ export function planPart(files: readonly NewFile[], stored: StoredFiles): readon
 }
 
 /** The inodes of a part's large files, for the next backup. */
-export function identitiesOf(files: readonly NewFile[]): readonly FileIdentity[] {
+export function identitiesOf(files: readonly SourceFile[]): readonly FileIdentity[] {
   return files.flatMap(({ path, size, device, inode, modified, hash }) =>
     size >= LARGE_FILE && hash !== undefined ? [{ path, device, inode, modified, hash }] : [],
   )

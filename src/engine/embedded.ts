@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PermafrostError, toPermafrostError } from '../core/errors.ts'
@@ -10,6 +8,7 @@ import { sql } from '../core/sql.ts'
 import { writeEmbeddedConfig } from './embedded-config.ts'
 import type { EmbeddedConfig, Flavor } from './embedded-config.ts'
 import type { Engine } from './engine.ts'
+import { freePort } from './free-port.ts'
 import { serverEngine } from './server.ts'
 
 export interface EmbeddedOptions {
@@ -198,15 +197,4 @@ function startFailure(path: string, output: string, cause: unknown): PermafrostE
     `the embedded ClickHouse did not start on ${path}: ${reason.slice(0, 500)}`,
     { cause },
   )
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const server = createServer()
-    server.once('error', fail)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => done(port))
-    })
-  })
 }

@@ -6,7 +6,12 @@ import type { Table } from '../engine/catalog.ts'
 import type { Freeze } from '../engine/freeze.ts'
 import type { ServerParts } from '../engine/parts.ts'
 import type { FrozenPart } from '../engine/shadow.ts'
-import type { FrozenTable } from './store-tables.ts'
+
+/** A frozen table on its way into the repository. */
+export interface FrozenTable {
+  readonly table: Table
+  readonly parts: readonly FrozenPart[]
+}
 
 /**
  * The tables of a freeze that can be stored, with findings for the rest. A part that was active before the freeze and is

@@ -1,6 +1,7 @@
 import { segmentsOfRuns } from '../core/part-stream.ts'
 import type { PartEntry } from '../core/manifest.ts'
-import type { LoadItem, LoadResult } from '../repository/load-parts.ts'
+import type { LoadItem } from '../repository/load-parts.ts'
+import type { PartCheck } from '../repository/part-checker.ts'
 import { sessionKeys } from '../repository/session.ts'
 import type { Repository } from '../repository/repository.ts'
 import type { Pool } from '../repository/pool.ts'
@@ -23,7 +24,7 @@ const JOB_FILES = 5000
 export async function loadAll(
   requests: readonly LoadRequest[],
   { repository, pool, signal }: { readonly repository: Repository; readonly pool: Pool; readonly signal: AbortSignal },
-  onLoaded: (request: LoadRequest, result: LoadResult) => void,
+  onLoaded: (request: LoadRequest, result: PartCheck) => void,
 ): Promise<void> {
   const keyOf = sessionKeys(repository)
   const jobs = jobsOf(requests).values()

@@ -2,7 +2,7 @@ import type { Phase } from '../core/events.ts'
 import { keyOf } from '../engine/catalog.ts'
 import type { ServerParts } from '../engine/parts.ts'
 import type { Context } from './context.ts'
-import type { FrozenTable } from './store-tables.ts'
+import type { FrozenTable } from './frozen-tables.ts'
 
 /** Parts that are done: how many, their bytes, how many of these did not have to move, and the last one's name. */
 export interface Done {

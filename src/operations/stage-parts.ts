@@ -7,7 +7,7 @@ import { clearHalfBuilt, directoryFor, giveTo, openStaging, stagedParts } from '
 import { stagedPath } from '../engine/staged-path.ts'
 import type { Staging } from '../engine/staged-path.ts'
 import type { TableDirectory } from '../engine/shadow.ts'
-import type { LoadResult } from '../repository/load-parts.ts'
+import type { PartCheck } from '../repository/part-checker.ts'
 import type { Context } from './context.ts'
 import { loadAll } from './load-queue.ts'
 import type { Pool } from '../repository/pool.ts'
@@ -81,7 +81,7 @@ function stagedName(part: PartEntry): string {
   return isSuspect({ part }) ? `suspect_${part.name}` : part.name
 }
 
-function problemsOf(part: PartEntry, { authentic, problems }: LoadResult): readonly string[] {
+function problemsOf(part: PartEntry, { authentic, problems }: PartCheck): readonly string[] {
   if (!authentic)
     return problems.map((problem) => `${problem}: the part is damaged in the repository and is not restored`)
   const known = part.suspect ?? problems

@@ -1,6 +1,6 @@
 import type { FileIdentity, PartEntry, Segment } from '../core/manifest.ts'
 import { identitiesOf, placementOf, planPart } from '../core/store-plan.ts'
-import type { NewFile, PlannedRun, StoredFiles } from '../core/store-plan.ts'
+import type { SourceFile, PlannedRun, StoredFiles } from '../core/store-plan.ts'
 import type { Emit } from '../core/events.ts'
 import type { Table } from '../engine/catalog.ts'
 import type { ServerPart } from '../engine/parts.ts'
@@ -36,7 +36,7 @@ type StoreRun = Extract<PlannedRun, { action: 'store' }>
  * when the part is on its way; `stored` when it is there, or with nothing when it could not be read.
  */
 export async function storePart(
-  inspected: InspectedPart & { readonly files: readonly NewFile[] },
+  inspected: InspectedPart & { readonly files: readonly SourceFile[] },
   ctx: StorePartContext,
 ): Promise<{ readonly stored: Promise<StoredPart | undefined> }> {
   const { part, files } = inspected
@@ -75,7 +75,7 @@ function groupRuns(runs: readonly StoreRun[]): readonly (readonly StoreRun[])[] 
 }
 
 function assemble(
-  { part, inspection, files }: InspectedPart & { readonly files: readonly NewFile[] },
+  { part, inspection, files }: InspectedPart & { readonly files: readonly SourceFile[] },
   { plan, results }: { readonly plan: readonly PlannedRun[]; readonly results: readonly StoreResult[] },
   { table, server, emit }: StorePartContext,
 ): StoredPart | undefined {

@@ -13,6 +13,7 @@ import type { MetaWriter, PendingBlock } from '../repository/meta-writer.ts'
 import { partitionDigest } from '../repository/part-identity.ts'
 import type { Pool } from '../repository/pool.ts'
 import type { Repository } from '../repository/repository.ts'
+import type { FrozenTable } from './frozen-tables.ts'
 import { inspectParts } from './inspect-parts.ts'
 import type { InspectedPart } from './inspect-parts.ts'
 import type { Parents } from './parents.ts'
@@ -20,12 +21,6 @@ import type { Done } from './progress.ts'
 import { storePart } from './store-part.ts'
 import type { StoredPart } from './store-part.ts'
 import type { StoreQueue } from './store-queue.ts'
-
-/** A frozen table on its way into the repository. */
-export interface FrozenTable {
-  readonly table: Table
-  readonly parts: readonly FrozenPart[]
-}
 
 /** What is in the repository of a table now. */
 export interface StoredTable {

@@ -5,17 +5,8 @@ import type { Hash128 } from '../core/cityhash.ts'
 import { Corrupt } from '../core/corrupt.ts'
 import type { Disk } from '../core/disk.ts'
 import { streamOrder } from '../core/part-stream.ts'
+import type { SourceFile } from '../core/store-plan.ts'
 import { identityHash, IDENTITY_BYTES, isEncrypted, isIdentity, readChecksums } from './part-identity.ts'
-
-export interface InspectedFile {
-  readonly path: string
-  readonly size: number
-  /** What `checksums.txt` has for it; absent for files that it does not list. */
-  readonly hash?: Hash128
-  readonly device: number
-  readonly inode: number
-  readonly modified: string
-}
 
 /** A part directory, as far as it can be known without reading its data. */
 export interface Inspection {
@@ -30,7 +21,7 @@ export interface Inspection {
   /** Rows by `count.txt`; only with `files`. */
   readonly rows?: number
   /** In stream order; only when asked for. */
-  readonly files?: readonly InspectedFile[]
+  readonly files?: readonly SourceFile[]
 }
 
 interface Found {
@@ -72,7 +63,7 @@ export function inspectPart(
 
 function identityOf(
   directory: string,
-  stats: readonly InspectedFile[],
+  stats: readonly SourceFile[],
   { disk, found }: { readonly disk: Disk; readonly found: readonly Found[] },
 ): string {
   const identity = new Set(found.filter((file) => file.identity).map((file) => file.path))
@@ -144,7 +135,7 @@ function statFiles(
   directory: string,
   found: readonly Found[],
   { disk, problems }: { readonly disk: Disk; readonly problems: string[] },
-): readonly InspectedFile[] {
+): readonly SourceFile[] {
   return found.map(({ path, listed }) => {
     const { size, device, inode, modified } = disk.stat(join(directory, path))
     if (listed && listed.size !== size) problems.push(`${path} has ${size} bytes, checksums.txt lists ${listed.size}`)

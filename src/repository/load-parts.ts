@@ -8,7 +8,7 @@ import { MIB } from '../core/units.ts'
 import { packCipher } from './pack-format.ts'
 import type { PackCipher, PackKind } from './pack-format.ts'
 import { partChecker } from './part-checker.ts'
-import type { PartChecker } from './part-checker.ts'
+import type { PartCheck, PartChecker } from './part-checker.ts'
 import type { Suite } from './seal.ts'
 
 /** A part to read back. */
@@ -25,14 +25,6 @@ export interface LoadJob {
   readonly suite: Suite
   /** By session. */
   readonly dataKeys: Readonly<Record<string, Uint8Array>>
-}
-
-/** What became of an item. */
-export interface LoadResult {
-  /** Every byte is what was stored: frames are authentic and the identity `k` is that of the manifest. */
-  readonly authentic: boolean
-  /** What is wrong, each naming its file: not authentic, or not what the part's own `checksums.txt` lists. */
-  readonly problems: readonly string[]
 }
 
 /** A data pack, unless it says that it is a meta pack. */
@@ -59,9 +51,9 @@ const CHUNK = 8 * MIB
 export async function loadParts(
   job: LoadJob,
   { disk, source }: { readonly disk: Disk; readonly source: PackSource },
-): Promise<readonly LoadResult[]> {
+): Promise<readonly PartCheck[]> {
   const cipherOf = packCiphers(job)
-  const results: LoadResult[] = []
+  const results: PartCheck[] = []
   for (const item of job.items) results.push(await loadItem(item, { disk, source, cipherOf }))
   const written = job.items.flatMap((item) => (item.target ? [dirname(item.target)] : []))
   for (const directory of new Set(written)) disk.syncTree(directory)
@@ -74,7 +66,7 @@ interface Within {
   readonly cipherOf: (pack: DataPackRef) => PackCipher
 }
 
-async function loadItem(item: LoadItem, { disk, source, cipherOf }: Within): Promise<LoadResult> {
+async function loadItem(item: LoadItem, { disk, source, cipherOf }: Within): Promise<PartCheck> {
   const { target } = item
   const checker = partChecker(
     item.k,

@@ -5,7 +5,14 @@ import { Corrupt } from '../core/corrupt.ts'
 import type { PartFile } from '../core/manifest.ts'
 import { FRAME, isChecksums } from '../core/part-stream.ts'
 import { identityHash, IDENTITY_BYTES, isEncrypted, isIdentity, readChecksums } from './part-identity.ts'
-import type { LoadResult } from './load-parts.ts'
+
+/** What a part turned out to be. */
+export interface PartCheck {
+  /** Every byte is what was stored: frames are authentic and the identity `k` is that of the manifest. */
+  readonly authentic: boolean
+  /** What is wrong, each naming its file: not authentic, or not what the part's own `checksums.txt` lists. */
+  readonly problems: readonly string[]
+}
 
 /** Checks a part while its files pass by in stream order. */
 export interface PartChecker {
@@ -14,7 +21,7 @@ export interface PartChecker {
   bytes(piece: Uint8Array): void
   damaged(why: string): void
   endFile(): void
-  finish(): LoadResult
+  finish(): PartCheck
 }
 
 /** Files listed in `checksums.txt` without a hash are not compared. */

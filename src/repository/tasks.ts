@@ -3,7 +3,8 @@ import { diskError } from '../core/disk-error.ts'
 import { inspectPart } from './inspect-part.ts'
 import type { Inspection } from './inspect-part.ts'
 import { loadParts } from './load-parts.ts'
-import type { LoadJob, LoadResult, PackSource } from './load-parts.ts'
+import type { LoadJob, PackSource } from './load-parts.ts'
+import type { PartCheck } from './part-checker.ts'
 import { packBufferSize } from './pack-writer.ts'
 import { scrubPacks } from './scrub-packs.ts'
 import type { ScrubJob, ScrubResult } from './scrub-packs.ts'
@@ -24,7 +25,7 @@ export type InspectResult =
 export interface Tasks {
   inspect(job: InspectJob): Promise<readonly InspectResult[]>
   store(job: StoreJob): Promise<readonly StoreResult[]>
-  load(job: LoadJob): Promise<readonly LoadResult[]>
+  load(job: LoadJob): Promise<readonly PartCheck[]>
   scrub(job: ScrubJob): Promise<readonly ScrubResult[]>
 }
 

@@ -151,7 +151,7 @@ export async function fingerprint(engine: Engine, table: TableName, where = '1')
   const names = columns.map((row) => String(row['name']))
   const hashes = names.map(
     (name, index) =>
-      sql`sum(sipHash64(toString(${identifier(name)}), dumpColumnStructure(${identifier(name)}))) AS ${identifier(`hash ${index}`)}`,
+      sql`sum(sipHash64(ifNull(toString(${identifier(name)}), 'NULL'), dumpColumnStructure(${identifier(name)}))) AS ${identifier(`hash ${index}`)}`,
   )
   const [row] = await engine.query(
     sql`SELECT count() AS "count of rows", ${joinSql(hashes)} FROM ${table} WHERE ${trusted(where)}`,

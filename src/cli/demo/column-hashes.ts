@@ -13,7 +13,7 @@ export async function columnHashes(engine: Engine, table: TableName): Promise<Co
   )
   const names = columns.map((row) => text(row, 'name'))
   const hashes = names.map(
-    (name, index) => sql`sum(cityHash64(toString(${identifier(name)}))) AS ${identifier(`h${index}`)}`,
+    (name, index) => sql`sum(cityHash64(ifNull(toString(${identifier(name)}), 'NULL'))) AS ${identifier(`h${index}`)}`,
   )
   const [row] = await engine.query(sql`SELECT count() AS rows, ${join(hashes)} FROM ${table}`)
   const value = (column: string): string => text(row ?? {}, column)

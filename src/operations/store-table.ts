@@ -1,2 +1,0 @@
-import { hasPatches } from '../engine/preflight.ts'
-void hasPatches

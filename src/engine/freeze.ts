@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import type { Disk } from '../core/disk.ts'
 import { toPermafrostError } from '../core/errors.ts'
 import type { PermafrostError } from '../core/errors.ts'
 import { sql } from '../core/sql.ts'
+import type { Sql } from '../core/sql.ts'
 import { keyOf, readCatalog } from './catalog.ts'
 import type { Table } from './catalog.ts'
 import { CLICKHOUSE, isClickHouse } from './clickhouse-error.ts'
@@ -86,7 +88,7 @@ async function freezeOnce(
       limit(async (): Promise<FreezeOutcome> => {
         const at = clock()
         try {
-          await engine.command(sql`ALTER TABLE ${table} FREEZE WITH NAME ${name}`, { signal })
+          await freezeTable(engine, sql`ALTER TABLE ${table} FREEZE WITH NAME ${name}`, signal)
           return { outcome: 'frozen', table, at, parts: [] }
         } catch (error) {
           signal?.throwIfAborted()
@@ -100,6 +102,27 @@ async function freezeOnce(
   return started.map((outcome) =>
     outcome.outcome === 'frozen' ? { ...outcome, parts: frozenParts(outcome.table, name, { info, disk }) } : outcome,
   )
+}
+
+/**
+ * Run one FREEZE. It is repeated only when it certainly did not begin: the server was too busy to take it, or two of the first
+ * FREEZEs of a new server met while one of them was creating `shadow/increment.txt` (seen on 26.7: code 32, about one start
+ * in ten with three tables).
+ */
+async function freezeTable(engine: Engine, statement: Sql, signal: AbortSignal | undefined): Promise<void> {
+  for (let wait = 50; ; wait *= 2) {
+    try {
+      return await engine.command(statement, { signal })
+    } catch (error) {
+      if (!hasNotBegun(error) || wait > 3200) throw error
+      await sleep(wait, undefined, { ...(signal && { signal }) })
+    }
+  }
+}
+
+function hasNotBegun(error: unknown): boolean {
+  if (isClickHouse(error, CLICKHOUSE.TOO_MANY_SIMULTANEOUS_QUERIES)) return true
+  return isClickHouse(error, CLICKHOUSE.ATTEMPT_TO_READ_AFTER_EOF) && error.message.includes('increment.txt is empty')
 }
 
 /** Of these tables the ones that have another definition now, as they are now. */

@@ -116,6 +116,11 @@ export function isLoss(finding: Finding): boolean {
 function nothingFrozen({ tables }: Freeze): PermafrostError {
   const refused = tables.find((outcome) => outcome.outcome === 'refused')
   if (refused) return refused.error
+  if (tables.some((outcome) => outcome.outcome === 'changing')) {
+    return new PermafrostError('INCOMPLETE', 'the definition of every table changed while it was frozen', {
+      hint: 'run it again when no ALTER runs',
+    })
+  }
   return new PermafrostError('NOT_FOUND', 'every table that was selected is gone: there is nothing to back up')
 }
 

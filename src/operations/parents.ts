@@ -41,7 +41,7 @@ export async function findParents(repository: Repository, tables: readonly Table
     if (entries.size === tables.length) break
     const contents = await readContents(repository, id)
     for (const table of tables) {
-      const entry = contents.tables.find((candidate) => isSameTable(candidate, table))
+      const entry = entryOf(table, contents.tables)
       if (!entry || entries.has(keyOf(table))) continue
       entries.set(keyOf(table), entry)
       newest ??= id
@@ -57,11 +57,13 @@ export async function findParents(repository: Repository, tables: readonly Table
   }
 }
 
-/** A table is the same when its uuid is; where there are none, when its name is. A match by name alone, where uuids differ, is another table. */
-function isSameTable(entry: TableEntry, table: Table): boolean {
-  return table.uuid === undefined || entry.uuid === undefined
-    ? table.uuid === entry.uuid && entry.database === table.database && entry.name === table.name
-    : entry.uuid === table.uuid
+/**
+ * The entry of a table: by its uuid, else by its name. A table that was restored has a new uuid, and is not stored again for
+ * that: its parts are the same when their names and identities are.
+ */
+function entryOf(table: Table, entries: readonly TableEntry[]): TableEntry | undefined {
+  const same = table.uuid === undefined ? undefined : entries.find((entry) => entry.uuid === table.uuid)
+  return same ?? entries.find((entry) => entry.database === table.database && entry.name === table.name)
 }
 
 /** Backups of this server, newest first. */

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { PermafrostError } from '../../src/core/errors.ts'
 import { trusted } from '../../src/core/sql.ts'
 import type { Sql } from '../../src/core/sql.ts'
 import { parseFreezeName } from '../../src/engine/freeze-name.ts'
@@ -84,6 +85,45 @@ describe('a freeze', () => {
     expect(await engine.value('SELECT count() FROM f.a')).toBe('1001')
   })
 
+  it('is repeated only when it certainly did not begin', async () => {
+    let refusals = 3
+    const busy: TestEngine = {
+      ...engine,
+      command: async (sql, options) => {
+        if (/FREEZE WITH NAME/.test(sql.text) && refusals-- > 0)
+          throw new PermafrostError('ENGINE_REFUSED', 'File shadow/increment.txt is empty. You must fill it manually', {
+            detail: { clickhouse: 32 },
+          })
+        await engine.command(sql, options)
+      },
+    }
+    expect((await bench.context(busy, repository).backup({ tables: ['f.*'] })).findings).toEqual([])
+
+    let frozen = 0
+    const broken: TestEngine = {
+      ...engine,
+      command: async (sql, options) => {
+        if (/FREEZE WITH NAME/.test(sql.text) && ++frozen)
+          throw new PermafrostError('ENGINE_UNAVAILABLE', 'socket hang up')
+        await engine.command(sql, options)
+      },
+    }
+    await expect(bench.context(broken, repository).backup({ tables: ['f.*'] })).rejects.toMatchObject({
+      code: 'ENGINE_UNAVAILABLE',
+    })
+    expect(frozen).toBe(1)
+  })
+
+  it('of a new server, whose first freezes meet, is whole', async () => {
+    const fresh = await bench.engine('fresh')
+    await fresh.run(
+      'CREATE DATABASE f',
+      ...Array.from({ length: 12 }, (_, n) => `CREATE TABLE f.t${n} (k UInt64) ENGINE = MergeTree ORDER BY k`),
+      ...Array.from({ length: 12 }, (_, n) => `INSERT INTO f.t${n} VALUES (1)`),
+    )
+    expect((await bench.context(fresh, repository).backup({ tables: ['f.*'] })).findings).toEqual([])
+  })
+
   it('leaves the freezes of others alone, and removes its own', async () => {
     await engine.run("ALTER TABLE f.a FREEZE WITH NAME 'by_hand'")
     await ctx.backup({ tables: ['f.*'] })
@@ -145,18 +185,21 @@ describe('what happens between the catalogue and the freeze', () => {
     expect(shadow()).toEqual([])
   })
 
-  it('a table that is altered all the time is INCOMPLETE', async () => {
+  it('a table that is altered all the time is INCOMPLETE, and alone it is no backup at all', async () => {
+    await engine.run('CREATE TABLE f.b AS f.a')
     let n = 0
     const altering: TestEngine = {
       ...engine,
       command: async (sql, options) => {
         await engine.command(sql, options)
-        if (/FREEZE WITH NAME/.test(sql.text)) await engine.run(`ALTER TABLE f.a ADD COLUMN c${n++} UInt8`)
+        if (/`a` FREEZE WITH NAME/.test(sql.text)) await engine.run(`ALTER TABLE f.a ADD COLUMN c${n++} UInt8`)
       },
     }
     const { summary, findings } = await bench.context(altering, repository).backup({ tables: ['f.*'] })
     expect(summary.status).toBe('incomplete')
     expect(messages(findings, 'incomplete')).toEqual(['f.a: its definition changed during every freeze'])
+    const alone = bench.context(altering, repository).backup({ tables: ['f.a'] })
+    await expect(alone).rejects.toMatchObject({ code: 'INCOMPLETE' })
   })
 
   it('a freeze that is refused is INCOMPLETE, and the other tables are backed up', async () => {

@@ -131,6 +131,17 @@ describe('a second backup', () => {
     expect(summary.reused).toBe(summary.logical)
   })
 
+  it('of a table that was dropped and restored stores nothing: its uuid is new, its parts are not', async () => {
+    const repository = await bench.repository('restored')
+    const ctx = bench.context(source, repository)
+    const first = await ctx.backup({ tables: ['shop.orders'] })
+    await source.run('DROP TABLE shop.orders SYNC')
+    await ctx.restore(first.summary)
+    const second = await ctx.backup({ tables: ['shop.orders'] })
+    expect(second.summary.reused).toBe(second.summary.logical)
+    expect(second.summary.stored).toBeLessThan(1000)
+  })
+
   it('stores again what lies in packs that are mostly dead, so that they die', async () => {
     const repository = await bench.repository('self-clean')
     const ctx = bench.context(source, repository)

@@ -103,7 +103,7 @@ describe('a freeze', () => {
     const broken: TestEngine = {
       ...engine,
       command: async (sql, options) => {
-        if (/FREEZE WITH NAME/.test(sql.text) && ++frozen)
+        if (/ FREEZE WITH NAME/.test(sql.text) && ++frozen)
           throw new PermafrostError('ENGINE_UNAVAILABLE', 'socket hang up')
         await engine.command(sql, options)
       },

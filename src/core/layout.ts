@@ -12,7 +12,18 @@ export const layout = {
   },
   packs: { prefix: 'packs/', key: (id: string) => `packs/${id.slice(0, 2)}/${id}` },
   meta: { prefix: 'meta/', key: (id: string) => `meta/${id.slice(0, 2)}/${id}` },
+  sessions: { prefix: 'sessions/', key: (sid: string, n: number) => `sessions/${sid}/${n}` },
+  pending: { prefix: 'pending/', key: (announcement: string) => `pending/${announcement}` },
   backups: { prefix: 'backups/', key: (id: string) => `backups/${id}` },
+  forgotten: { prefix: 'forgotten/', key: (backup: string, id: string) => `forgotten/${backup}.${id}` },
+  condemned: { prefix: 'condemned/', key: (id: string) => `condemned/${id}` },
+  revoked: { prefix: 'revoked/', key: (announcement: string) => `revoked/${announcement}` },
+  pins: { prefix: 'pins/', key: (id: string) => `pins/${id}` },
+  attest: {
+    prefix: 'attest/',
+    of: (backup: string) => `attest/${backup}/`,
+    key: (backup: string, level: number, id: string) => `attest/${backup}/l${level}-${id}`,
+  },
 } as const
 
 const PACK_KEY = /^(packs|meta)\/([0-9a-f]{2})\/(\2[0-9a-f]{62})$/

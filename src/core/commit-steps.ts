@@ -64,14 +64,8 @@ export function nextCommit(state: CommitState, seen: Seen, { role, needs, tries 
       return { at: 'list-condemned', attempt: state.attempt }
     case 'list-condemned':
       return { at: 'list-objects', attempt: state.attempt, condemned: needs.filter((key) => seen.has(key)) }
-    case 'list-objects': {
-      const condemned = new Set(state.condemned)
-      const lost = needs.filter((key) => condemned.has(key) || !seen.has(key))
-      if (lost.length === 0) return { at: role === 'node' ? 'ready' : 'commit', attempt: state.attempt }
-      return state.attempt < tries
-        ? { at: 'store-again', attempt: state.attempt, lost }
-        : { at: 'drop', outcome: 'gave-up' }
-    }
+    case 'list-objects':
+      return afterLook(state, seen, { role, needs, tries })
     case 'store-again':
       return { at: 'announce', attempt: state.attempt + 1 }
     case 'ready':
@@ -89,4 +83,15 @@ export function nextCommit(state: CommitState, seen: Seen, { role, needs, tries 
     case 'end':
       return { at: 'end', outcome: state.outcome }
   }
+}
+
+function afterLook(
+  { attempt, condemned }: Extract<CommitState, { at: 'list-objects' }>,
+  seen: Seen,
+  { role, needs, tries }: CommitTerms,
+): CommitState {
+  const avoid = new Set(condemned)
+  const lost = needs.filter((key) => avoid.has(key) || !seen.has(key))
+  if (lost.length === 0) return { at: role === 'node' ? 'ready' : 'commit', attempt }
+  return attempt < tries ? { at: 'store-again', attempt, lost } : { at: 'drop', outcome: 'gave-up' }
 }

@@ -1,8 +1,10 @@
-import type { PartitionEntry, Pointer, TableEntry, TableSchema } from '../core/manifest.ts'
+import { layout } from '../core/layout.ts'
+import type { PartEntry, PartitionEntry, Pointer, TableEntry, TableSchema } from '../core/manifest.ts'
 import type { Table } from '../engine/catalog.ts'
 import { keyOf } from '../engine/catalog.ts'
 import { listBackups, readContents, readPartitions, readSchemas } from '../repository/backups.ts'
-import { readBlocks } from '../repository/block-reader.ts'
+import type { Journals } from '../repository/journal.ts'
+import type { Reachable } from '../repository/reachable.ts'
 import type { Repository } from '../repository/repository.ts'
 
 /** The last backup of a table: what of it need not be stored again. */
@@ -17,10 +19,23 @@ export interface Parents {
   /** The newest backup that any table was found in. */
   readonly newest: string | undefined
   of(table: Table): ParentTable | undefined
+  /** Parts, and files of parts, that a killed run stored before it could commit. */
+  journaled(table: Table, partition: string): Promise<readonly PartEntry[]>
   /** Is so much of this pack still in use that pointing to it is worth it? */
   isWorthKeeping(pack: { readonly id: string }): boolean
-  /** Are all packs below this block worth keeping? */
+  /** Is it, and are all packs below it, worth pointing to? */
   isBlockWorthKeeping(block: Pointer): boolean
+  /** Is the block itself neither condemned nor gone? */
+  isThere(block: Pointer): boolean
+}
+
+export interface ParentsOptions {
+  /** `BackupSummary.server` */
+  readonly server: string
+  readonly reach: Reachable
+  readonly journals: Journals
+  /** Keys that must not be pointed to: condemned, or gone. */
+  readonly avoid: ReadonlySet<string>
 }
 
 /** How many backups to look back for a table that the newest ones did not hold. */
@@ -34,7 +49,11 @@ const NEGLIGIBLE_WASTE = 256 * 1024
  * For each table, its entry in the newest backup of this server that holds it: a backup of a few tables does not cut the
  * others off from what is stored.
  */
-export async function findParents(repository: Repository, tables: readonly Table[], server: string): Promise<Parents> {
+export async function findParents(
+  repository: Repository,
+  tables: readonly Table[],
+  { server, reach, journals, avoid }: ParentsOptions,
+): Promise<Parents> {
   const entries = new Map<string, TableEntry>()
   let newest: string | undefined
   for (const id of await backupsOf(repository, server)) {
@@ -48,12 +67,18 @@ export async function findParents(repository: Repository, tables: readonly Table
     }
   }
   const parents = await readParents(repository, [...entries])
-  const live = await readLive(repository, [...parents.values()])
+  const live = await readLive(reach, [...parents.values()])
+  const isThere = (block: Pointer) => !avoid.has(layout.meta.key(block.pack.id))
+  const isWorthKeeping = (id: string) =>
+    !avoid.has(layout.packs.key(id)) && (live.packs.get(id) ?? journals.packs.has(id))
   return {
     newest,
     of: (table) => parents.get(keyOf(table)),
-    isWorthKeeping: (pack) => live.packs.get(pack.id) ?? false,
-    isBlockWorthKeeping: (block) => (live.blocks.get(blockKey(block)) ?? []).every((id) => live.packs.get(id)),
+    journaled: (table, partition) => journals.partsOf(table, partition),
+    isWorthKeeping: (pack) => isWorthKeeping(pack.id),
+    isThere,
+    isBlockWorthKeeping: (block) =>
+      isThere(block) && (live.blocks.get(blockKey(block)) ?? []).every((id) => isWorthKeeping(id)),
   }
 }
 
@@ -99,14 +124,14 @@ interface Live {
   readonly blocks: ReadonlyMap<string, readonly string[]>
 }
 
-async function readLive(repository: Repository, parents: readonly ParentTable[]): Promise<Live> {
+async function readLive(reach: Reachable, parents: readonly ParentTable[]): Promise<Live> {
   const pointers = parents.flatMap((parent) =>
     [...parent.partitions.values()].flatMap(({ blocks }) => blocks.map(({ block }) => block)),
   )
-  const heads = await readBlocks(repository, pointers, { only: 'heads' })
+  const heads = await reach.heads(pointers)
   const used = new Map<string, { readonly bytes: number; live: number }>()
   const blocks = new Map<string, readonly string[]>()
-  for (const [index, { head }] of heads.entries()) {
+  for (const [index, head] of heads.entries()) {
     blocks.set(
       blockKey(pointers[index] as Pointer),
       head.packs.map((pack) => pack.id),

@@ -27,10 +27,11 @@ export async function storeManifest(
   for (const { table, partitions } of stored) {
     const parent = parents.of(table)
     const schema =
-      parent && sameSchema(parent.schema, table.schema)
+      parent && parents.isThere(parent.entry.schema) && sameSchema(parent.schema, table.schema)
         ? known(parent.entry.schema)
         : await meta.add(EMPTY_HEAD, JSON.stringify(table.schema))
-    const unchanged = parent && samePartitions([...parent.partitions.values()], partitions)
+    const unchanged =
+      parent && parents.isThere(parent.entry.partitions) && samePartitions([...parent.partitions.values()], partitions)
     const list = unchanged ? known(parent.entry.partitions) : await addPartitions(meta, partitions)
     const sum = (count: (entry: PartitionEntry) => number) =>
       partitions.reduce((total, entry) => total + count(entry), 0)

@@ -2,8 +2,11 @@ import type { FileIdentity, PartEntry, Segment } from '../core/manifest.ts'
 import { identitiesOf, placementOf, planPart } from '../core/store-plan.ts'
 import type { SourceFile, PlannedRun, StoredFiles } from '../core/store-plan.ts'
 import type { Emit } from '../core/events.ts'
+import { LARGE_FILE } from '../core/part-stream.ts'
 import type { Table } from '../engine/catalog.ts'
 import type { ServerPart } from '../engine/parts.ts'
+import type { FrozenPart } from '../engine/shadow.ts'
+import type { Journal } from '../repository/journal.ts'
 import type { StoreItem, StoreResult } from '../repository/store-parts.ts'
 import { partName } from './inspect-parts.ts'
 import type { InspectedPart } from './inspect-parts.ts'
@@ -17,6 +20,7 @@ export interface StorePartContext {
   /** Files that are in the repository, by inode. */
   readonly stored: StoredFiles
   readonly queue: StoreQueue
+  readonly journal: Journal
   readonly emit: Emit
 }
 
@@ -45,19 +49,47 @@ export async function storePart(
   const placement = placementOf({ name: part.name, newest: ctx.newest })
   const label = partName(ctx.table, part)
   const results: Promise<StoreResult>[] = []
-  for (const group of groupRuns(runs)) {
+  const groups = groupRuns(runs)
+  for (const group of groups) {
     const item: StoreItem = {
       directory: part.directory,
       label,
       runs: group.map((run) => run.files.map(({ path, size, hash }) => ({ path, size, ...(hash && { hash }) }))),
     }
     const { result } = await ctx.queue.add({ item, placement, bytes: group.reduce((sum, run) => sum + run.bytes, 0) })
-    results.push(result)
+    results.push(groups.length === 1 ? result : journaled(result, { part, group }, ctx))
   }
   const stored = Promise.all(results).then((all) => assemble(inspected, { plan, results: all }, ctx))
   // Awaited by the partition, later than other work that may fail first.
   stored.catch(() => undefined)
   return { stored }
+}
+
+/** A part that takes long is written down in pieces: after a kill its large files are known by their inodes. */
+async function journaled(
+  storing: Promise<StoreResult>,
+  { part, group }: { readonly part: FrozenPart; readonly group: readonly StoreRun[] },
+  { table, journal }: StorePartContext,
+): Promise<StoreResult> {
+  const result = await storing
+  if (result.outcome === 'unreadable' || result.suspect.length > 0) return result
+  const large = group.flatMap((run, index) =>
+    run.files.length === 1 && run.bytes >= LARGE_FILE ? [{ run, at: result.runs[index] ?? [] }] : [],
+  )
+  const files = large.flatMap(({ run }) => run.files)
+  if (files.length === 0) return result
+  await journal.add(table, {
+    name: part.name,
+    // No part has this identity: the files are found by their inodes, and never taken for the whole.
+    k: '0'.repeat(64),
+    rows: 0,
+    bytes: large.reduce((sum, { run }) => sum + run.bytes, 0),
+    disk: part.disk,
+    files: files.map(({ path, size }) => [path, size]),
+    segments: large.flatMap(({ at }) => at),
+    identities: identitiesOf(files),
+  })
+  return result
 }
 
 function groupRuns(runs: readonly StoreRun[]): readonly (readonly StoreRun[])[] {

@@ -9,6 +9,7 @@ import type { Table } from '../engine/catalog.ts'
 import type { ServerPart, ServerParts } from '../engine/parts.ts'
 import type { FrozenPart } from '../engine/shadow.ts'
 import { readParts } from '../repository/backups.ts'
+import type { Journal } from '../repository/journal.ts'
 import type { MetaWriter, PendingBlock } from '../repository/meta-writer.ts'
 import { partitionDigest } from '../repository/part-identity.ts'
 import type { Pool } from '../repository/pool.ts'
@@ -36,6 +37,7 @@ export interface StoreContext {
   readonly queue: StoreQueue
   readonly meta: MetaWriter
   readonly parents: Parents
+  readonly journal: Journal
   readonly serverParts: ServerParts
   readonly emit: Emit
   readonly onDone: (done: Done) => void
@@ -118,7 +120,10 @@ async function storePartition(
     })
     return { gathered: Promise.resolve({ entry: () => before, reused: before.bytes }) }
   }
-  const known = before ? await readParts(ctx.repository, before) : []
+  const known = [
+    ...(await ctx.parents.journaled(partition.table, partition.id)),
+    ...(before ? await readParts(ctx.repository, before) : []),
+  ]
   const reusable = reusableParts(known, ctx.parents)
   const same = inspected.flatMap(({ part, inspection }): readonly StoredPart[] => {
     const entry = inspection.problems.length === 0 ? reusable.get(`${part.name} ${inspection.k}`) : undefined
@@ -158,7 +163,8 @@ async function storeFresh(
   const inspected = await inspectParts({ table, parts }, { ...ctx, files: true })
   const storing: Promise<StoredPart | undefined>[] = []
   for (const { part, inspection } of inspected) {
-    const to = { table, newest, server: server?.get(part.name), stored, queue: ctx.queue, emit: ctx.emit }
+    const { queue, journal, emit } = ctx
+    const to = { table, newest, server: server?.get(part.name), stored, queue, journal, emit }
     storing.push((await storePart({ part, inspection, files: inspection.files ?? [] }, to)).stored)
   }
   return storing
@@ -167,17 +173,14 @@ async function storeFresh(
 async function gather(
   { table, id }: Partition,
   storing: readonly Promise<StoredPart | undefined>[],
-  { meta, onDone }: StoreContext,
+  { meta, journal, onDone }: StoreContext,
 ): Promise<GatheredPartition> {
   const done = storing.map(async (part) => {
     const stored = await part
-    if (stored)
-      onDone({
-        parts: 1,
-        bytes: stored.entry.bytes,
-        reused: stored.reused,
-        current: `${displayName(table)} ${stored.entry.name}`,
-      })
+    if (!stored) return undefined
+    const { entry, reused } = stored
+    onDone({ parts: 1, bytes: entry.bytes, reused, current: `${displayName(table)} ${entry.name}` })
+    if (reused < entry.bytes && !entry.suspect) await journal.add(table, entry)
     return stored
   })
   const parts = (await Promise.all(done)).filter((part) => part !== undefined)

@@ -3,6 +3,7 @@ import { isBackupId } from '../core/backup-id.ts'
 import {
   decodeContents,
   decodePartitions,
+  decodeReach,
   decodeSchema,
   decodeSummary,
   encodeContents,
@@ -22,12 +23,14 @@ import {
   object,
   packTable,
   parse,
+  string,
 } from '../core/manifest-codec.ts'
 import type {
   BackupContents,
   BackupSummary,
   PartEntry,
   PartitionEntry,
+  Pointer,
   TableEntry,
   TableSchema,
 } from '../core/manifest.ts'
@@ -35,7 +38,7 @@ import { readBlock, readBlocks } from './block-reader.ts'
 import type { MetaWriter, PendingBlock } from './meta-writer.ts'
 import { encodeRecord, MAX_RECORD } from './records.ts'
 import type { Section } from './records.ts'
-import { damaged, readRecord } from './repository.ts'
+import { damaged, readRecord, readRecordIfThere } from './repository.ts'
 import type { Repository } from './repository.ts'
 
 /** A backup in the list; one whose record does not read is listed, too, and says so. */
@@ -138,35 +141,66 @@ export async function readParts(repository: Repository, partition: PartitionEntr
   return parts.flat()
 }
 
-export interface Commit {
+export interface Manifest {
   readonly summary: BackupSummary
   readonly contents: BackupContents
 }
 
-/**
- * Make a backup exist: its record is created once, last of all, and after everything that it points to.
- *
- * @throws INTERNAL when a backup of this id exists: ids hold six random characters of a second
- */
-export async function commitBackup(
+/** A manifest whose blocks are all stored; only the record is not. */
+export interface PreparedBackup {
+  /** What the record will point to. */
+  readonly blocks: readonly Pointer[]
+  /**
+   * Make the backup exist: its record is created once, last of all, and after everything that it points to was announced.
+   *
+   * @throws INTERNAL when a backup of this id exists: ids hold six random characters of a second
+   */
+  commit(announcement: string): Promise<void>
+}
+
+/** Store what of a manifest does not fit into the record. */
+export async function prepareBackup(
   repository: Repository,
-  { summary, contents }: Commit,
+  { summary, contents }: Manifest,
   { meta, random }: { readonly meta: MetaWriter; readonly random: (size: number) => Uint8Array },
-): Promise<void> {
+): Promise<PreparedBackup> {
   const key = layout.backups.key(summary.id)
   const whole = encodeContents(contents)
-  const reach = encodeReach(reachOf(contents))
-  const fits = JSON.stringify(whole).length + JSON.stringify(reach).length < MAX_RECORD / 2
-  const manifest = fits ? { reach, contents: whole } : await inBlock(contents, meta)
-  const sections: readonly Section[] = [
-    { name: 'reach', reader: 'list', value: manifest.reach },
-    { name: 'summary', reader: 'meta', value: summary },
-    { name: 'contents', reader: 'meta', value: manifest.contents },
-  ]
-  const record = encodeRecord({ kind: 'backup', key }, sections, { keys: repository.keys, random })
-  if ((await repository.storage.put(key, record, { ifAbsent: true })) === 'exists') {
-    throw new PermafrostError('INTERNAL', `backup ${summary.id} exists already`)
+  const direct = reachOf(contents)
+  const fits = JSON.stringify(whole).length + JSON.stringify(encodeReach(direct)).length < MAX_RECORD / 2
+  const { blocks, value } = fits ? { blocks: direct, value: whole } : await inBlock(contents, meta)
+  return {
+    blocks,
+    commit: async (announcement) => {
+      const sections: readonly Section[] = [
+        { name: 'reach', reader: 'list', value: { announcement, ...(encodeReach(blocks) as object) } },
+        { name: 'summary', reader: 'meta', value: summary },
+        { name: 'contents', reader: 'meta', value },
+      ]
+      const record = encodeRecord({ kind: 'backup', key }, sections, { keys: repository.keys, random })
+      if ((await repository.storage.put(key, record, { ifAbsent: true })) === 'exists') {
+        throw new PermafrostError('INTERNAL', `backup ${summary.id} exists already`)
+      }
+    },
   }
+}
+
+/** What a backup reaches, for readers without names. */
+export interface BackupReach {
+  /** The announcement that it was committed under. */
+  readonly announcement: string
+  readonly blocks: readonly Pointer[]
+}
+
+/** @throws DAMAGED; undefined when the record has gone meanwhile */
+export async function readReach(repository: Repository, id: string): Promise<BackupReach | undefined> {
+  const key = layout.backups.key(id)
+  const record = await readRecordIfThere(repository, { kind: 'backup', key })
+  if (!record) return undefined
+  return decoding(repository, key, () => {
+    const value = record.get('reach')
+    return { announcement: string(object(value)['announcement']), blocks: decodeReach(value) }
+  })
 }
 
 /** Add the partitions of a table as a block. */
@@ -179,13 +213,13 @@ export function addPartitions(meta: MetaWriter, partitions: readonly PartitionEn
 async function inBlock(
   contents: BackupContents,
   meta: MetaWriter,
-): Promise<{ readonly reach: unknown; readonly contents: unknown }> {
+): Promise<{ readonly blocks: readonly Pointer[]; readonly value: unknown }> {
   const added = await meta.add({ packs: [], blocks: reachOf(contents) }, JSON.stringify(encodeContents(contents)))
   await meta.flush()
   const pointer = added.pointer()
   const table = packTable()
   const block = encodePointer(pointer, table)
-  return { reach: encodeReach([pointer]), contents: { metas: encodeRefs(table.packs), block } }
+  return { blocks: [pointer], value: { metas: encodeRefs(table.packs), block } }
 }
 
 function readBackupRecord(repository: Repository, id: string): Promise<ReadonlyMap<string, unknown>> {

@@ -100,13 +100,23 @@ export async function openRepository(
   return { storage, format, keys: await openKeys({ storage, format }, requireSecret(secret)) }
 }
 
-/** A record that must be there, read and its sections returned. */
+/** A record that must be there, read and its sections returned. @throws DAMAGED */
 export async function readRecord(
-  { storage, keys }: Pick<Repository, 'storage' | 'keys'>,
+  repository: Pick<Repository, 'storage' | 'keys'>,
   name: { readonly kind: string; readonly key: string },
 ): Promise<ReadonlyMap<string, unknown>> {
+  const record = await readRecordIfThere(repository, name)
+  if (record) return record
+  throw damaged(repository.storage, name.key, new Corrupt('is missing'))
+}
+
+/** A record that somebody may have taken away. @throws DAMAGED */
+export async function readRecordIfThere(
+  { storage, keys }: Pick<Repository, 'storage' | 'keys'>,
+  name: { readonly kind: string; readonly key: string },
+): Promise<ReadonlyMap<string, unknown> | undefined> {
   const bytes = await storage.get(name.key)
-  if (!bytes) throw damaged(storage, name.key, new Corrupt('is missing'))
+  if (!bytes) return undefined
   try {
     return decodeRecord(name, bytes, keys)
   } catch (error) {
@@ -123,6 +133,11 @@ export function damaged(storage: Pick<Storage, 'location'>, key: string, cause: 
     detail: { key },
     cause,
   })
+}
+
+/** The bytes of `format.json` as text. A collector compares them: the ground must not move below it. */
+export async function readFormatText(storage: Storage): Promise<string> {
+  return Buffer.from((await storage.get(layout.format)) ?? []).toString()
 }
 
 async function readFormat(storage: Storage, purpose: Purpose): Promise<Format> {

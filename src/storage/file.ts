@@ -80,7 +80,7 @@ export function fileStorage(root: string): Storage {
         signal?.throwIfAborted()
         const found = await guarded(`look at ${key}`, root, () => stat(join(root, key)).catch(ignoreMissing))
         // Deleted since the directory was read: as if it had been deleted before.
-        if (found) yield { key, size: found.size } satisfies ObjectInfo
+        if (found) yield { key, size: found.size, modified: found.mtime } satisfies ObjectInfo
       }
     },
 

@@ -8,6 +8,8 @@ export interface ObjectInfo {
   readonly key: string
   /** Bytes. */
   readonly size: number
+  /** When it was stored, by the store's own clock; absent where a store does not tell. */
+  readonly modified?: Date
 }
 
 export interface CallOptions {

@@ -44,5 +44,5 @@ interface Trace {
 function stepsOf(trace: Trace): readonly string[] {
   const steps: string[] = []
   for (let at: Trace | undefined = trace; at; at = at.from) steps.push(at.label)
-  return steps.reverse()
+  return steps.toReversed()
 }

@@ -4,7 +4,6 @@ import { MUTATIONS } from './mutations.ts'
 import { THE_PROTOCOL } from './world.ts'
 import type { Scope } from './world.ts'
 
-const HELD = 'writers, collectors, a retention job and a janitor, any of whom may stop for ever anywhere, lose nothing'
 const SCOPES: readonly (readonly [string, Scope])[] = [
   ['a writer with two tries and a collector', { writers: 1, tries: 2, collectors: 1, passes: 1 }],
   ['a writer with two tries and a collector that runs twice', { writers: 1, tries: 2, collectors: 1, passes: 2 }],
@@ -13,7 +12,7 @@ const SCOPES: readonly (readonly [string, Scope])[] = [
   ['a set of two nodes', { set: true, tries: 1, collectors: 1, passes: 1 }],
 ]
 
-describe(HELD, () => {
+describe('writers, collectors, a retention job and a janitor, any of whom may stop for ever anywhere, lose nothing', () => {
   it.each(SCOPES)('%s', (_name, scope) => {
     const { broken, states } = explore(scope, THE_PROTOCOL)
     expect(broken).toBeUndefined()

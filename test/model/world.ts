@@ -139,7 +139,8 @@ export function violation(world: World): string | undefined {
     if (world.reported.includes(id) && !(whole && there.has(`backups/${id}`)))
       return `backup ${id} was reported as a success and is lost`
   }
-  for (const [id, keys] of Object.entries(world.pins))
+  // What a contested backup reaches may have gone before it was pinned.
+  for (const [id, keys] of revoked.has('u') ? [] : Object.entries(world.pins))
     if (world.reported.includes(id) && !keys.every((key) => there.has(key))) return `pin ${id} lost what it keeps`
   return undefined
 }
@@ -200,6 +201,9 @@ function committerStep(
     case 'list-condemned':
       return { label, process: go(Object.values(world.condemned).flat()) }
     case 'list-objects':
+      // A pin looks for the record of a live backup alone: then what that reaches is there, too.
+      if (process.kind === 'pin')
+        return { label, process: go(world.forgotten.includes('b') ? [] : [...needs, ...world.objects]) }
       return { label, process: go([...world.objects, ...(protocol.reusesNames && state.attempt > 1 ? needs : [])]) }
     case 'store-again': {
       const again = state.lost.map((key, n) => (protocol.reusesNames ? key : `packs/${name}${state.attempt + 1}${n}`))

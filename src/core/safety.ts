@@ -1,0 +1,15 @@
+// Every constant that safety or its cost depends on, each with its sentence. None of them decides whether data is lost: that
+// is the handshake's (core/commit-steps.ts), which reads no clock.
+
+const HOUR = 3600
+
+/** Seconds. After this silence a writer counts as dead, and anyone may revoke what it announced; it loses work, never data. */
+export const SESSION_TTL = 24 * HOUR
+/** Seconds. Younger packs are not offered for condemnation: it saves a running writer from storing them again. */
+export const MIN_AGE = 24 * HOUR
+/** Seconds. A forgotten backup stays as it was for this long. */
+export const SOFT_FORGET = 7 * 24 * HOUR
+/** Seconds that a restore's pin counts, should its maker be killed. */
+export const PIN_TTL = 24 * HOUR
+/** Share of the stored bytes that may die without a reason on record: a listing that lies looks exactly like this. */
+export const MOST_UNEXPLAINED = 0.2

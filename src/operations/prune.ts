@@ -1,0 +1,45 @@
+import { MIN_AGE } from '../core/safety.ts'
+import { plural } from '../core/units.ts'
+import { collect } from '../repository/collector.ts'
+import type { Collected } from '../repository/collector.ts'
+import { planCollection } from '../repository/collection-plan.ts'
+import type { CollectionPlan } from '../repository/collection-plan.ts'
+import type { Context } from './context.ts'
+
+type PruneContext = Pick<Context, 'repository' | 'clock' | 'random' | 'signal' | 'emit'>
+
+export interface PruneOptions {
+  /** Seconds that a pack must be old; a day unless said. */
+  readonly minAge?: number | undefined
+  /** Somebody looked at what cannot be explained, and says that it may go. */
+  readonly confirmed?: boolean
+}
+
+/** What a prune would do. */
+export interface PreparedPrune {
+  readonly plan: CollectionPlan
+  run(): Promise<Collected>
+}
+
+/**
+ * Find what no backup reaches any more, and delete it when `run` is called. Backups, restores and other prunes may run
+ * meanwhile.
+ *
+ * @throws CONFLICT, DAMAGED: nothing is deleted while anything is unclear
+ */
+export async function preparePrune(ctx: PruneContext, options: PruneOptions = {}): Promise<PreparedPrune> {
+  const { repository, clock, emit } = ctx
+  emit({ type: 'phase', phase: 'plan', message: 'looking for what no backup reaches' })
+  const plan = await planCollection(repository, {
+    now: clock(),
+    minAge: options.minAge ?? MIN_AGE,
+    confirmed: options.confirmed ?? false,
+  })
+  return {
+    plan,
+    run: () => {
+      emit({ type: 'phase', phase: 'clean', message: `collecting ${plural(plan.dead.size, 'object')}` })
+      return collect(repository, plan, ctx)
+    },
+  }
+}

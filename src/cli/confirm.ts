@@ -17,14 +17,41 @@ export async function confirmByName(
     throw new PermafrostError('USAGE', `--confirm ${given} is not the name of what this would ${act}: ${name}`, {
       hint,
     })
-  if (!process.stdin.isTTY || !process.stderr.isTTY || !globals.input) {
+  if (!canAsk({ process, globals }))
     throw new PermafrostError('USAGE', `this would ${act} ${name}, and nobody can be asked`, { hint })
-  }
+  const answer = await ask({ process, signal }, `This will ${act} ${name}. Type the name to go on: `)
+  if (answer !== name) throw notConfirmed()
+}
+
+/**
+ * A moderate act: a plan was shown, and is to be agreed to. Without a terminal nothing is asked.
+ *
+ * @throws USAGE when nobody could be asked and `--yes` was not given, CANCELLED when the answer was no
+ */
+export async function confirmPlan(
+  { process, globals, signal }: Pick<Composition, 'process' | 'globals' | 'signal'>,
+  act: string,
+): Promise<void> {
+  if (globals.yes) return
+  if (!canAsk({ process, globals }))
+    throw new PermafrostError('USAGE', `this would ${act}, and nobody can be asked`, { hint: 'add --yes' })
+  const answer = await ask({ process, signal }, `Go on and ${act}? [y/N] `)
+  if (!/^y(es)?$/i.test(answer)) throw notConfirmed()
+}
+
+function canAsk({ process, globals }: Pick<Composition, 'process' | 'globals'>): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY && globals.input
+}
+
+async function ask({ process, signal }: Pick<Composition, 'process' | 'signal'>, question: string): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    const answer = await lines.question(`This will ${act} ${name}. Type the name to go on: `, { signal })
-    if (answer.trim() !== name) throw new PermafrostError('CANCELLED', 'not confirmed; nothing was changed')
+    return (await lines.question(question, { signal })).trim()
   } finally {
     lines.close()
   }
+}
+
+function notConfirmed(): PermafrostError {
+  return new PermafrostError('CANCELLED', 'not confirmed; nothing was changed')
 }

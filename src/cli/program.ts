@@ -6,6 +6,7 @@ import { addConfig } from './commands/config.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addList } from './commands/list.ts'
+import { addPrune } from './commands/prune.ts'
 import { addRepo } from './commands/repo.ts'
 import { addRestore } from './commands/restore.ts'
 import { addShow } from './commands/show.ts'
@@ -16,6 +17,7 @@ import { helpTopic, TOPICS } from './help.ts'
 const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
   ['EVERY DAY', [addBackup, addList, addShow, addRestore]],
   ['TRUST', [addVerify, addDoctor]],
+  ['SPACE', [addPrune]],
   ['SET UP', [addRepo, addConfig, addDemo]],
 ]
 

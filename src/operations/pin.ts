@@ -61,17 +61,24 @@ function unpin({ storage }: Context['repository'], id: string): Promise<void> {
   return storage.delete([layout.pins.key(id)])
 }
 
-/** A backup that is kept until this is disposed of. */
-export async function pinned(ctx: PinContext, backup: string, reason: string): Promise<AsyncDisposable> {
+/** Do some work, and keep a backup until it is done. */
+export async function withPin<T>(
+  ctx: PinContext,
+  { backup, reason }: Pick<PinWish, 'backup' | 'reason'>,
+  work: () => Promise<T>,
+): Promise<T> {
   const until = new Date(ctx.clock().getTime() + PIN_TTL * 1000)
-  try {
-    const id = await pin(ctx, { backup, reason, until })
-    return { [Symbol.asyncDispose]: () => unpin(ctx.repository, id) }
-  } catch (error) {
-    // Whoever may only read can restore all the same: nothing but a prune in the very same hours could be in the way.
-    if (!hasCode(error, 'UNAUTHORIZED')) throw error
+  // Whoever may only read, or whose disk is full, can restore all the same: nothing but a forget without grace and a prune in
+  // the very same hours could be in the way.
+  const tolerate = (error: unknown): undefined => {
+    if (!hasCode(error, 'UNAUTHORIZED') && !hasCode(error, 'STORAGE_UNAVAILABLE')) throw error
     ctx.emit({ type: 'debug', message: `the backup is not pinned: ${error.message}` })
-    return { [Symbol.asyncDispose]: async () => undefined }
+  }
+  const id = await pin(ctx, { backup, reason, until }).catch(tolerate)
+  try {
+    return await work()
+  } finally {
+    if (id !== undefined) await unpin(ctx.repository, id).catch(tolerate)
   }
 }
 

@@ -17,6 +17,7 @@ import { tableDirectories } from '../engine/shadow.ts'
 import { readContents, readParts, readPartitions, readSchemas } from '../repository/backups.ts'
 import { poolOf } from './context.ts'
 import type { Context } from './context.ts'
+import { withPin } from './pin.ts'
 import { progressMeter } from './progress.ts'
 import { restoreTable } from './restore-table.ts'
 import type { RestoredTable } from './restore-table.ts'
@@ -88,7 +89,7 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
       )
     },
   })
-  const run = async (): Promise<RestoreResult> => {
+  const execute = async (): Promise<RestoreResult> => {
     for (const name of plan.databases) {
       await createDatabase(engine, info, {
         name,
@@ -97,6 +98,7 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
     }
     return runRestore(ctx, { plan, wanted })
   }
+  const run = () => withPin(ctx, { backup: options.backup.id, reason: 'restore' }, execute)
   return { plan, wanted, run }
 }
 

@@ -10,6 +10,7 @@ interface Options {
   readonly tag: readonly string[]
   readonly applyPatches?: boolean
   readonly dryRun?: boolean
+  readonly resume?: boolean
 }
 
 /** `permafrost backup` */
@@ -23,6 +24,7 @@ export const addBackup: AddCommand = (program, run) => {
     .option('-t, --table <pattern>', 'only these: db.table with * and ?; !pattern leaves out (repeatable)', collect, [])
     .option('--tag <name>', 'a word to find it by (repeatable)', collect, [])
     .option('--apply-patches', 'turn lightweight updates into ordinary parts first: FREEZE leaves them out')
+    .option('--resume', 'only go on with a backup that ended early (one that did is gone on with anyway)')
     .option('-n, --dry-run', 'show what would be frozen, and what would be missing')
     .action((options: Options, command) =>
       run(command, async (c) => {
@@ -33,6 +35,7 @@ export const addBackup: AddCommand = (program, run) => {
           selector,
           tags: options.tag,
           applyPatches: options.applyPatches ?? false,
+          resume: options.resume ?? false,
         })
         c.output.answer(result, () => describe(result))
         return exitCodeOf(result.findings)

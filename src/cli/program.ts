@@ -5,6 +5,7 @@ import { addBackup } from './commands/backup.ts'
 import { addConfig } from './commands/config.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addForget } from './commands/forget.ts'
 import { addList } from './commands/list.ts'
 import { addPrune } from './commands/prune.ts'
 import { addRepo } from './commands/repo.ts'
@@ -17,7 +18,7 @@ import { helpTopic, TOPICS } from './help.ts'
 const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
   ['EVERY DAY', [addBackup, addList, addShow, addRestore]],
   ['TRUST', [addVerify, addDoctor]],
-  ['SPACE', [addPrune]],
+  ['SPACE', [addForget, addPrune]],
   ['SET UP', [addRepo, addConfig, addDemo]],
 ]
 

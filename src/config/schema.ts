@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { parseBytes } from '../core/units.ts'
+import { SOFT_FORGET } from '../core/safety.ts'
+import { parseBytes, parseDuration } from '../core/units.ts'
 
 const text = z.string().min(1)
 
@@ -9,6 +10,16 @@ const size = z.union([z.number().int().positive(), text]).transform((value, ctx)
   ctx.addIssue({ code: 'custom', message: `${value} is not a size: write 512MiB` })
   return z.NEVER
 })
+
+const duration = text.transform((value, ctx) => {
+  const seconds = parseDuration(value)
+  if (seconds !== undefined) return seconds
+  ctx.addIssue({ code: 'custom', message: `${value} is not a duration: write 36h or 30d` })
+  return z.NEVER
+})
+
+const places = (what: string) =>
+  z.int().min(0).optional().describe(`Keep the newest backup of each of the newest ${what}.`)
 
 /** Values that may hold a secret are kept as they are written, and read when they are needed: see secrets.ts. */
 const secret = text.meta({ secret: true })
@@ -61,6 +72,20 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('What to back up.'),
+  retention: z
+    .strictObject({
+      'keep-last': z.int().min(0).optional().describe('Keep this many of the newest backups.'),
+      'keep-hourly': places('hours that have one'),
+      'keep-daily': places('days'),
+      'keep-weekly': places('ISO weeks'),
+      'keep-monthly': places('months'),
+      'keep-yearly': places('years'),
+      'keep-within': duration.optional().describe('Keep everything younger than this: `36h`, `30d`.'),
+      'keep-tag': z.array(text).optional().describe('Keep backups with any of these tags.'),
+      grace: duration.default(SOFT_FORGET).describe('How long a forgotten backup can be taken back: `7d`.'),
+    })
+    .prefault({})
+    .describe('What `permafrost forget` keeps, per server and selection of tables.'),
   limits: z
     .strictObject({
       memory: size.default(512 * 1024 * 1024).describe('Memory for packs on their way, such as `512MiB`.'),

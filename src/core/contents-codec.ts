@@ -118,7 +118,7 @@ export function decodeSchema(json: string): TableSchema {
 
 export function decodeSummary(value: unknown): BackupSummary {
   const summary = object(value)
-  const { status, tags, parent } = summary
+  const { status, tags, selection, parent } = summary
   must(status === 'complete' || status === 'incomplete', 'backup has no status')
   const text = (name: keyof BackupSummary) => string(summary[name])
   const number = (name: keyof BackupSummary) => count(summary[name])
@@ -134,6 +134,7 @@ export function decodeSummary(value: unknown): BackupSummary {
     session: text('session'),
     ...(parent !== undefined && { parent: string(parent) }),
     tags: list(tags, 'tags').map(string),
+    selection: list(selection, 'selection').map(string),
     tables: number('tables'),
     parts: number('parts'),
     rows: number('rows'),

@@ -149,6 +149,8 @@ export interface BackupSummary {
   readonly session: string
   readonly parent?: string
   readonly tags: readonly string[]
+  /** The patterns that chose its tables: backups of the same selection replace one another in retention. */
+  readonly selection: readonly string[]
   readonly tables: number
   readonly parts: number
   readonly rows: number

@@ -63,6 +63,21 @@ export function parseDuration(text: string): number | undefined {
   return [...parts].reduce((sum, [, value, unit]) => sum + Number(value) * (SECONDS[unit ?? 's'] ?? 1), 0)
 }
 
+/**
+ * How long ago, in the largest unit that makes sense.
+ *
+ * @param at ISO 8601
+ * @example
+ * ageOf('2026-11-24T09:00:00Z', new Date('2026-11-24T12:10:00Z')) // '3 h ago'
+ */
+export function ageOf(at: string, now: Date): string {
+  const seconds = Math.max(0, (now.getTime() - Date.parse(at)) / 1000)
+  if (seconds < 60) return 'now'
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ago`
+  return `${Math.floor(seconds / 86400)} d ago`
+}
+
 /** A count with its noun: `1 table`, `2 tables`. */
 export function plural(count: number, noun: string): string {
   return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`

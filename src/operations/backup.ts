@@ -122,6 +122,7 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
       session: session.id,
       ...(parents.newest && { parent: parents.newest }),
       tags: options.tags ?? [],
+      selection: options.selector.patterns.map((pattern) => pattern.text),
       stored: packs + meta.stored,
       findings: findings.length,
     }

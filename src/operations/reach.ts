@@ -8,6 +8,8 @@ import type { Repository } from '../repository/repository.ts'
 export interface ReachedPartition {
   readonly table: TableEntry
   readonly partition: PartitionEntry
+  /** Ids. */
+  readonly backups: ReadonlySet<string>
 }
 
 /** Everything that these backups point to. */
@@ -15,8 +17,8 @@ export interface Reach {
   readonly partitions: readonly ReachedPartition[]
   /** Data packs, by id: their size, and the partitions that need them. */
   readonly packs: ReadonlyMap<string, { readonly bytes: number; readonly partitions: readonly ReachedPartition[] }>
-  /** Ids of meta packs. */
-  readonly metas: ReadonlySet<string>
+  /** Meta packs by id, and the backups that reach them. */
+  readonly metas: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 /**
@@ -29,19 +31,28 @@ export async function reachOfBackups(
   ids: readonly string[],
   wanted: (table: TableEntry) => boolean,
 ): Promise<Reach> {
-  const metas = new Set<string>()
-  const found = new Map<string, ReachedPartition>()
+  const metas = new Map<string, Set<string>>()
+  const found = new Map<string, ReachedPartition & { readonly backups: Set<string> }>()
+  const reachMeta = (pointer: Pointer, by: Iterable<string>) => {
+    const backups = metas.get(pointer.pack.id) ?? new Set()
+    for (const id of by) backups.add(id)
+    metas.set(pointer.pack.id, backups)
+  }
   for (const id of ids) {
     const tables = (await readContents(repository, id)).tables.filter(wanted)
     const partitions = await readPartitions(repository, tables)
-    for (const table of tables) for (const pointer of [table.schema, table.partitions]) metas.add(pointer.pack.id)
+    for (const table of tables) for (const pointer of [table.schema, table.partitions]) reachMeta(pointer, [id])
     for (const [index, table] of tables.entries()) {
-      for (const partition of partitions[index] ?? []) found.set(keyOf(table, partition), { table, partition })
+      for (const partition of partitions[index] ?? []) {
+        const key = keyOf(table, partition)
+        const known = found.get(key) ?? { table, partition, backups: new Set() }
+        known.backups.add(id)
+        found.set(key, known)
+      }
     }
   }
   const reached = [...found.values()]
-  const blocks = reached.flatMap(({ partition }) => partition.blocks.map(({ block }) => block))
-  for (const block of blocks) metas.add(block.pack.id)
+  for (const { partition, backups } of reached) for (const { block } of partition.blocks) reachMeta(block, backups)
   return { partitions: reached, packs: await packsOf(repository, reached), metas }
 }
 
@@ -69,11 +80,11 @@ export async function partsInPack(
   repository: Repository,
   partitions: readonly ReachedPartition[],
   pack: string,
-): Promise<readonly { readonly table: TableEntry; readonly part: PartEntry }[]> {
-  const found: { readonly table: TableEntry; readonly part: PartEntry }[] = []
-  for (const { table, partition } of partitions) {
-    const parts = await readParts(repository, partition)
-    for (const part of parts) if (part.segments.some((segment) => segment.pack.id === pack)) found.push({ table, part })
+): Promise<readonly { readonly of: ReachedPartition; readonly part: PartEntry }[]> {
+  const found: { readonly of: ReachedPartition; readonly part: PartEntry }[] = []
+  for (const of of partitions) {
+    const parts = await readParts(repository, of.partition)
+    for (const part of parts) if (part.segments.some((segment) => segment.pack.id === pack)) found.push({ of, part })
   }
   return found
 }

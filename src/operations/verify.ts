@@ -1,19 +1,24 @@
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
-import { layout, packIdOf } from '../core/layout.ts'
+import pLimit from 'p-limit'
+import { toPermafrostError } from '../core/errors.ts'
+import { layout } from '../core/layout.ts'
 import type { PartEntry, TableEntry } from '../core/manifest.ts'
 import { selects } from '../core/selector.ts'
 import type { Selector } from '../core/selector.ts'
 import { displayName } from '../core/sql.ts'
 import { plural } from '../core/units.ts'
 import { readParts } from '../repository/backups.ts'
+import { attest } from '../repository/attestations.ts'
+import type { Attestation } from '../repository/attestations.ts'
 import type { ScrubResult } from '../repository/scrub-packs.ts'
+import { listPacks } from '../repository/take-stock.ts'
 import { poolOf } from './context.ts'
 import type { Context } from './context.ts'
 import { loadAll } from './load-queue.ts'
 import { progressMeter } from './progress.ts'
 import { partsInPack, reachOfBackups } from './reach.ts'
-import type { Reach } from './reach.ts'
+import type { Reach, ReachedPartition } from './reach.ts'
 
 /**
  * `inventory`: records and blocks read, every pack is there with its size · `scrub`: and its bytes are what its name says ·
@@ -27,6 +32,10 @@ export interface VerifyOptions {
   readonly backups: readonly string[]
   readonly level: VerifyLevel
   readonly selector: Selector
+  /** Share of the partitions, chosen at random, 0 to 1. */
+  readonly sample?: number | undefined
+  /** Write the result into the repository; only what is written down can be shown and relied on. */
+  readonly record?: boolean | undefined
 }
 
 export interface VerifyResult {
@@ -39,68 +48,101 @@ export interface VerifyResult {
   readonly findings: readonly Finding[]
 }
 
-type VerifyContext = Pick<Context, 'repository' | 'disk' | 'emit' | 'signal' | 'limits' | 'clock'>
+type VerifyContext = Pick<Context, 'repository' | 'disk' | 'emit' | 'signal' | 'limits' | 'clock' | 'random'>
+
+/** Says that something is wrong, and whose backups it concerns. */
+type Blame = (backups: Iterable<string>, object: string, message: string) => void
+
+interface Verification extends VerifyContext {
+  readonly reach: Reach
+  readonly blame: Blame
+}
 
 /**
  * Check backups against what is stored. Every problem is a finding with severity `damage` that names the table, the part and,
- * where the content was opened, the file.
+ * where the content was opened, the file. What came of it is written down for each backup.
  *
  * @throws DAMAGED when a record does not read, so that not even the names of what is damaged are known
  */
-export async function verify(outer: VerifyContext, { backups, level, selector }: VerifyOptions): Promise<VerifyResult> {
+export async function verify(
+  outer: VerifyContext & Pick<Context, 'self' | 'version'>,
+  options: VerifyOptions,
+): Promise<VerifyResult> {
+  const { backups, level, selector, sample = 1, record = true } = options
   const { emit, findings } = collectFindings(outer.emit)
-  const ctx = { ...outer, emit }
+  const started = outer.clock()
+  const problems = new Map<string, number>()
+  const blame: Blame = (concerned, object, message) => {
+    for (const id of concerned) problems.set(id, (problems.get(id) ?? 0) + 1)
+    emit({ type: 'finding', severity: 'damage', object, message })
+  }
   emit({ type: 'phase', phase: 'verify', message: `verifying ${plural(backups.length, 'backup')}, level ${level}` })
-  const reach = await reachOfBackups(ctx.repository, backups, (table) => selects(selector, table))
-  const missing = await takeInventory(ctx, reach, level)
-  const sum = (count: (one: Reach['partitions'][number]) => number) =>
-    reach.partitions.reduce((total, one) => total + count(one), 0)
-  const total = { parts: sum(({ partition }) => partition.parts), bytes: sum(({ partition }) => partition.bytes) }
-  if (level === 'scrub') await scrub(ctx, reach, missing)
-  if (level === 'content') await openContent(ctx, reach, total)
+  const whole = await reachOfBackups(outer.repository, backups, (table) => selects(selector, table))
+  const reach = sample < 1 ? sampleOf(whole, sample, outer.random) : whole
+  const ctx = { ...outer, emit, reach, blame }
+  const total = totalOf(reach.partitions)
+  const missing = await takeInventory(ctx, level)
+  if (level === 'scrub') await scrub(ctx, missing)
+  if (level === 'content') await openContent(ctx, total)
+  if (record) {
+    const all = isEverything(selector) && reach === whole
+    const seconds = (outer.clock().getTime() - started.getTime()) / 1000
+    await recordResults(ctx, { backups, level, all, seconds, problems })
+  }
   return { level, backups, packs: reach.packs.size, ...total, findings }
+}
+
+function totalOf(partitions: readonly ReachedPartition[]): { readonly parts: number; readonly bytes: number } {
+  const sum = (count: (one: ReachedPartition) => number) => partitions.reduce((total, one) => total + count(one), 0)
+  return { parts: sum(({ partition }) => partition.parts), bytes: sum(({ partition }) => partition.bytes) }
+}
+
+function isEverything({ patterns }: Selector): boolean {
+  return patterns.every(({ text, exclude }) => !exclude && text === '*.*')
+}
+
+/** Partitions at random, one at least, and the packs that they need. */
+function sampleOf(reach: Reach, share: number, random: Context['random']): Reach {
+  const draws = new DataView(Uint8Array.from(random(4 * reach.partitions.length)).buffer)
+  const drawn = reach.partitions.filter((_, index) => draws.getUint32(4 * index) < share * 2 ** 32)
+  const partitions = drawn.length > 0 ? drawn : reach.partitions.slice(0, 1)
+  const chosen = new Set(partitions)
+  const packs = [...reach.packs].filter(([, pack]) => pack.partitions.some((partition) => chosen.has(partition)))
+  return { ...reach, partitions, packs: new Map(packs) }
 }
 
 /** Every pack is there, and as long as it was. */
 async function takeInventory(
-  { repository, emit }: VerifyContext,
-  reach: Reach,
+  { repository, reach, blame }: Verification,
   level: VerifyLevel,
 ): Promise<ReadonlySet<string>> {
-  const sizes = new Map<string, number>()
-  for (const prefix of [layout.packs.prefix, layout.meta.prefix]) {
-    for await (const { key, size } of repository.storage.list(prefix)) {
-      const id = packIdOf(key)
-      if (id) sizes.set(id, size)
-    }
-  }
+  const there = await listPacks(repository)
   const bad = new Set<string>()
   for (const [id, { bytes }] of reach.packs) {
-    const size = sizes.get(id)
+    const size = there.get(layout.packs.key(id))?.size
     if (size === bytes) continue
     bad.add(id)
     // With the content open, each file that is lost with the pack will be named.
     if (level !== 'content')
-      await reportPack({ repository, emit, reach }, id, size === undefined ? 'missing' : 'cut short')
+      await blamePack({ repository, reach, blame }, id, size === undefined ? 'missing' : 'cut short')
   }
-  for (const id of reach.metas) {
-    if (sizes.has(id)) continue
+  for (const [id, backups] of reach.metas) {
+    if (there.has(layout.meta.key(id))) continue
     bad.add(id)
-    emit({ type: 'finding', severity: 'damage', object: layout.meta.key(id), message: 'meta pack is missing' })
+    blame(backups, layout.meta.key(id), 'meta pack is missing')
   }
   return bad
 }
 
-async function scrub(ctx: VerifyContext, reach: Reach, missing: ReadonlySet<string>): Promise<void> {
-  const { repository, emit, signal } = ctx
+async function scrub(ctx: Verification, missing: ReadonlySet<string>): Promise<void> {
+  const { repository, signal, reach, blame } = ctx
+  const there = await listPacks(repository)
   const data = [...reach.packs].map(([id, { bytes }]) => ({ id, bytes, kind: 'data' as const }))
-  const metas = await Promise.all(
-    [...reach.metas].map(async (id) => ({
-      id,
-      bytes: (await repository.storage.head(layout.meta.key(id)))?.size ?? 0,
-      kind: 'meta' as const,
-    })),
-  )
+  const metas = [...reach.metas.keys()].map((id) => ({
+    id,
+    bytes: there.get(layout.meta.key(id))?.size ?? 0,
+    kind: 'meta' as const,
+  }))
   const packs = [...data, ...metas].filter(({ id }) => !missing.has(id))
   const meter = progressMeter(ctx, {
     phase: 'verify',
@@ -114,28 +156,25 @@ async function scrub(ctx: VerifyContext, reach: Reach, missing: ReadonlySet<stri
       const [result = 'missing'] = await pool.scrub({ packs: [pack] })
       meter.done({ parts: 1, bytes: pack.bytes, reused: 0, current: `pack ${pack.id.slice(0, 12)}` })
       if (result === 'right') continue
-      if (pack.kind === 'data') await reportPack({ repository, emit, reach }, pack.id, result)
-      else
-        emit({
-          type: 'finding',
-          severity: 'damage',
-          object: layout.meta.key(pack.id),
-          message: `meta pack is ${result}`,
-        })
+      if (pack.kind === 'data') await blamePack({ repository, reach, blame }, pack.id, result)
+      else blame(reach.metas.get(pack.id) ?? [], layout.meta.key(pack.id), `meta pack is ${result}`)
     }
   }
   await Promise.all(Array.from({ length: pool.size }, runner))
 }
 
+/** Partitions whose parts are on their way at a time: enough that many small ones keep the workers busy. */
+const PARTITIONS_AT_ONCE = 8
+
 async function openContent(
-  ctx: VerifyContext,
-  reach: Reach,
+  ctx: Verification,
   total: { readonly parts: number; readonly bytes: number },
 ): Promise<void> {
-  const { repository, emit, signal } = ctx
+  const { repository, signal, reach, blame } = ctx
   const meter = progressMeter(ctx, { phase: 'verify', total })
   await using pool = poolOf(ctx, (bytes) => meter.moved(bytes))
-  for (const { table, partition } of reach.partitions) {
+  const limit = pLimit(PARTITIONS_AT_ONCE)
+  const open = async ({ table, partition, backups }: ReachedPartition): Promise<void> => {
     signal.throwIfAborted()
     const parts = await readParts(repository, partition)
     await loadAll(
@@ -145,30 +184,62 @@ async function openContent(
         const object = nameOf(table, part)
         meter.done({ parts: 1, bytes: part.bytes, reused: 0, current: object })
         const known = result.authentic && part.suspect ? ': it was damaged before the backup' : ''
-        for (const message of result.problems)
-          emit({ type: 'finding', severity: 'damage', object, message: `${message}${known}` })
+        for (const message of result.problems) blame(backups, object, `${message}${known}`)
       },
     )
   }
+  await Promise.all(reach.partitions.map((one) => limit(() => open(one))))
 }
 
 /** A bad pack, by the parts that are lost with it. */
-async function reportPack(
-  { repository, emit, reach }: Pick<VerifyContext, 'repository' | 'emit'> & { readonly reach: Reach },
+async function blamePack(
+  { repository, reach, blame }: Pick<Verification, 'repository' | 'reach' | 'blame'>,
   id: string,
   what: Exclude<ScrubResult, 'right'>,
 ): Promise<void> {
   const affected = await partsInPack(repository, reach.packs.get(id)?.partitions ?? [], id)
-  for (const { table, part } of affected) {
-    emit({
-      type: 'finding',
-      severity: 'damage',
-      object: nameOf(table, part),
-      message: `${layout.packs.key(id)} is ${what}`,
-    })
-  }
+  for (const { of, part } of affected) blame(of.backups, nameOf(of.table, part), `${layout.packs.key(id)} is ${what}`)
 }
 
 function nameOf(table: TableEntry, part: PartEntry): string {
   return `${displayName(table)} ${part.name}`
+}
+
+interface Results {
+  readonly backups: readonly string[]
+  readonly level: VerifyLevel
+  /** Whether no table and no partition was left out. */
+  readonly all: boolean
+  readonly seconds: number
+  readonly problems: ReadonlyMap<string, number>
+}
+
+const LEVELS = { inventory: 1, scrub: 2, content: 3 } as const
+
+/** A result that cannot be written down is still a result. */
+async function recordResults(
+  { repository, reach, emit, clock, random, self, version }: Verification & Pick<Context, 'self' | 'version'>,
+  { backups, level, all, seconds, problems }: Results,
+): Promise<void> {
+  try {
+    for (const backup of backups) {
+      const found = problems.get(backup) ?? 0
+      const attestation: Attestation = {
+        backup,
+        level: LEVELS[level],
+        at: clock().toISOString(),
+        by: self.host,
+        permafrost: version,
+        result: found > 0 ? 'damaged' : 'ok',
+        whole: all,
+        ...totalOf(reach.partitions.filter((partition) => partition.backups.has(backup))),
+        seconds,
+        problems: found,
+      }
+      await attest(repository, attestation, random)
+    }
+  } catch (error) {
+    const message = `could not be written down: ${toPermafrostError(error).message}`
+    emit({ type: 'finding', severity: 'note', object: 'result', message })
+  }
 }

@@ -46,10 +46,19 @@ export type ListedBackup =
   | { readonly outcome: 'read'; readonly id: string; readonly summary: BackupSummary }
   | { readonly outcome: 'damaged'; readonly id: string; readonly message: string }
 
-/** The ids of all backups, oldest first. */
-export async function backupIds({ storage }: Repository): Promise<readonly string[]> {
+/** Ids in order of names. @param which those that are not forgotten, or those that are */
+export async function backupIds(
+  { storage }: Repository,
+  which: 'kept' | 'forgotten' = 'kept',
+): Promise<readonly string[]> {
+  // Marks before records: a record goes before its mark, so what has lost its mark has lost its record, too.
+  const forgotten = new Set<string>()
+  for await (const { key } of storage.list(layout.forgotten.prefix)) forgotten.add(nameOf(key).split('.')[0] ?? '')
   const ids: string[] = []
-  for await (const { key } of storage.list(layout.backups.prefix)) if (isBackupId(nameOf(key))) ids.push(nameOf(key))
+  for await (const { key } of storage.list(layout.backups.prefix)) {
+    const id = nameOf(key)
+    if (isBackupId(id) && forgotten.has(id) === (which === 'forgotten')) ids.push(id)
+  }
   return ids
 }
 
@@ -60,9 +69,9 @@ export async function backupIds({ storage }: Repository): Promise<readonly strin
  */
 export async function listBackups(
   repository: Repository,
-  { newest }: { readonly newest?: number } = {},
+  { newest, which = 'kept' }: { readonly newest?: number; readonly which?: 'kept' | 'forgotten' } = {},
 ): Promise<readonly ListedBackup[]> {
-  const ids = await backupIds(repository)
+  const ids = await backupIds(repository, which)
   const limit = pLimit(repository.storage.traits.connections)
   const wanted = newest === undefined ? ids : ids.slice(-newest)
   const backups = await Promise.all(wanted.map((id) => limit(() => listed(repository, id))))

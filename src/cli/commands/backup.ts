@@ -1,8 +1,10 @@
 import { parseSelector } from '../../core/selector.ts'
 import { displayName } from '../../core/sql.ts'
 import { formatBytes, formatSeconds, plural } from '../../core/units.ts'
+import { HOLD } from '../../core/retention.ts'
 import type { BackupResult } from '../../operations/backup.ts'
 import { collect, exitCodeOf } from '../command.ts'
+import { dayToCome } from '../day-to-come.ts'
 import type { AddCommand } from '../command.ts'
 
 interface Options {
@@ -11,6 +13,7 @@ interface Options {
   readonly applyPatches?: boolean
   readonly dryRun?: boolean
   readonly resume?: boolean
+  readonly keepUntil?: string
 }
 
 /** `permafrost backup` */
@@ -23,6 +26,7 @@ export const addBackup: AddCommand = (program, run) => {
     )
     .option('-t, --table <pattern>', 'only these: db.table with * and ?; !pattern leaves out (repeatable)', collect, [])
     .option('--tag <name>', 'a word to find it by (repeatable)', collect, [])
+    .option('--keep-until <date>', 'hold it: no policy forgets it before that day')
     .option('--apply-patches', 'turn lightweight updates into ordinary parts first: FREEZE leaves them out')
     .option('--resume', 'only go on with a backup that ended early (one that did is gone on with anyway)')
     .option('-n, --dry-run', 'show what would be frozen, and what would be missing')
@@ -30,13 +34,19 @@ export const addBackup: AddCommand = (program, run) => {
       run(command, async (c) => {
         const selector = parseSelector(options.table.length > 0 ? options.table : c.config().config.select.tables)
         if (options.dryRun) return dryRun()
+        const until = options.keepUntil === undefined ? undefined : dayToCome(options.keepUntil, c.base().clock())
         const { backup } = await import('../../operations/backup.ts')
-        const result = await backup(await c.context('write'), {
+        const ctx = await c.context('write')
+        const result = await backup(ctx, {
           selector,
           tags: options.tag,
           applyPatches: options.applyPatches ?? false,
           resume: options.resume ?? false,
         })
+        if (until) {
+          const { pin } = await import('../../operations/pin.ts')
+          await pin(ctx, { backup: result.summary.id, reason: HOLD, until })
+        }
         c.output.answer(result, () => describe(result))
         return exitCodeOf(result.findings)
 

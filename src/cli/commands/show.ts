@@ -2,10 +2,13 @@ import { parseSelector } from '../../core/selector.ts'
 import { displayName } from '../../core/sql.ts'
 import { formatBytes, formatSeconds, plural } from '../../core/units.ts'
 import { show } from '../../operations/show.ts'
+import { readProofs } from '../../repository/attestations.ts'
+import type { Attestation, Proof } from '../../repository/attestations.ts'
 import type { ShownBackup, ShownTable } from '../../operations/show.ts'
 import { collect } from '../command.ts'
 import type { AddCommand } from '../command.ts'
 import { findBackup } from '../find-backup.ts'
+import { LEVEL_NAMES } from '../level-names.ts'
 import { table } from '../output.ts'
 import type { Output, TableColumn } from '../output.ts'
 
@@ -37,8 +40,10 @@ export const addShow: AddCommand = (program, run) => {
           detail,
           schema: options.schema ?? false,
         })
-        c.output.answer(shown, () => [
+        const proof = (await readProofs(repository)).get(backup.id) ?? {}
+        c.output.answer({ ...shown, ...proof }, () => [
           ...head(shown),
+          `  proven   ${proofLine(proof)}`,
           '',
           ...tables(shown, c.output),
           ...details(shown, c.output),
@@ -46,6 +51,13 @@ export const addShow: AddCommand = (program, run) => {
         ])
       }),
     )
+}
+
+function proofLine({ proven, damaged }: Proof): string {
+  const said = ({ level, at, by, seconds }: Attestation) =>
+    `${LEVEL_NAMES[level]}, ${at}, by ${by}, in ${formatSeconds(seconds)}`
+  if (damaged) return `DAMAGED: ${plural(damaged.problems, 'problem')}, ${said(damaged)}`
+  return proven ? said(proven) : 'not yet:  permafrost verify'
 }
 
 function head({ summary }: ShownBackup): readonly string[] {

@@ -13,6 +13,8 @@ interface Options {
   readonly all?: boolean
   readonly level: string
   readonly table: readonly string[]
+  readonly sample?: string
+  readonly record: boolean
 }
 
 /** `permafrost verify [<backup>…]` */
@@ -20,7 +22,9 @@ export const addVerify: AddCommand = (program, run) => {
   program
     .command('verify [backup...]')
     .summary('check that backups can be restored')
-    .description('Check backups against what is stored; latest when none is named. Nothing is changed.')
+    .description(
+      'Check backups against what is stored; latest when none is named. The result is written down, and shown by list.',
+    )
     .option('--all', 'every backup in the repository')
     .option(
       '--level <level>',
@@ -28,6 +32,8 @@ export const addVerify: AddCommand = (program, run) => {
       'content',
     )
     .option('-t, --table <pattern>', 'only these tables (repeatable)', collect, [])
+    .option('--sample <percent>', 'only so many of the partitions, at random: 10%')
+    .option('--no-record', 'do not write the result into the repository')
     .action((names: readonly string[], options: Options, command) =>
       run(command, async (c) => {
         const level = levelOf(options.level)
@@ -35,12 +41,25 @@ export const addVerify: AddCommand = (program, run) => {
         const backups = await chosen(repository, names, options.all ?? false)
         const result = await verify(
           { ...c.base(), repository },
-          { backups, level, selector: parseSelector(options.table) },
+          {
+            backups,
+            level,
+            selector: parseSelector(options.table),
+            sample: shareOf(options.sample),
+            record: options.record,
+          },
         )
         c.output.answer(result, () => describe(result))
         return exitCodeOf(result.findings)
       }),
     )
+}
+
+function shareOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const percent = Number(/^(\d+(?:\.\d+)?)%$/.exec(text)?.[1])
+  if (percent > 0 && percent <= 100) return percent / 100
+  throw new PermafrostError('USAGE', `--sample ${text} is not a share`, { hint: 'write 10%' })
 }
 
 function levelOf(text: string): VerifyLevel {

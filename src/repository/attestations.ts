@@ -1,0 +1,112 @@
+import pLimit from 'p-limit'
+import { z } from 'zod'
+import { hasCode } from '../core/errors.ts'
+import { layout, nameOf } from '../core/layout.ts'
+import type { Random } from './marks.ts'
+import { encodeRecord } from './records.ts'
+import { readRecordIfThere } from './repository.ts'
+import type { Repository } from './repository.ts'
+
+/** 1 inventory, 2 scrub, 3 content, 4 drill. */
+export type Level = 1 | 2 | 3 | 4
+
+/** What somebody checked, and what came of it: a record in the repository, so that it outlives whoever asked. */
+export interface Attestation {
+  readonly backup: string
+  readonly level: Level
+  readonly at: string
+  /** The machine that checked. */
+  readonly by: string
+  readonly permafrost: string
+  readonly result: 'ok' | 'damaged'
+  /** Whether it was all of the backup, not a selection or a sample of it. */
+  readonly whole: boolean
+  readonly parts: number
+  readonly bytes: number
+  readonly seconds: number
+  readonly problems: number
+}
+
+const schema: z.ZodType<Attestation> = z.looseObject({
+  backup: z.string(),
+  level: z.union([z.literal(1), z.literal(2), z.literal(3), z.literal(4)]),
+  at: z.iso.datetime(),
+  by: z.string(),
+  permafrost: z.string(),
+  result: z.enum(['ok', 'damaged']),
+  whole: z.boolean(),
+  parts: z.number(),
+  bytes: z.number(),
+  seconds: z.number(),
+  problems: z.number(),
+})
+
+/** Write down what was checked. */
+export async function attest({ storage, keys }: Repository, attestation: Attestation, random: Random): Promise<void> {
+  const time = attestation.at.replaceAll(/[-:]|\.\d+/g, '').toLowerCase()
+  const key = layout.attest.key(
+    attestation.backup,
+    attestation.level,
+    `${time}-${Buffer.from(random(4)).toString('hex')}`,
+  )
+  const section = { name: 'attestation', reader: 'meta', value: attestation } as const
+  await storage.put(key, encodeRecord({ kind: 'attestation', key }, [section], { keys, random }), { ifAbsent: true })
+}
+
+/** What is known of a backup. */
+export interface Proof {
+  /** The best that was shown of all of it, and that nothing later speaks against. */
+  readonly proven?: Attestation
+  /** Damage that was found, and that no later check of the same depth denies. */
+  readonly damaged?: Attestation
+}
+
+/** How many of the newest records of each level are looked at: a sample or two may lie above the last whole check. */
+const LOOK_BACK = 3
+
+/** The proofs of backups, by id. A record that does not read proves nothing. */
+export async function readProofs(repository: Repository): Promise<ReadonlyMap<string, Proof>> {
+  const { storage } = repository
+  const limit = pLimit(storage.traits.connections)
+  const keys: string[] = []
+  for await (const { key } of storage.list(layout.attest.prefix)) if (ATTESTATION.test(key)) keys.push(key)
+  const newest = [...Map.groupBy(keys, levelOf).values()].flatMap((group) => group.sort().slice(-LOOK_BACK))
+  const read = await Promise.all(newest.map((key) => limit(() => readAttestation(repository, key))))
+  const found = read.filter((one) => one !== undefined)
+  return new Map([...Map.groupBy(found, ({ backup }) => backup)].map(([id, list]) => [id, judge(list)]))
+}
+
+/** Was all of it read back and found right, and nothing wrong since? */
+export function isProven({ proven, damaged }: Proof): boolean {
+  return proven !== undefined && proven.level >= 3 && damaged === undefined
+}
+
+const ATTESTATION = /^attest\/[^/]+\/l[1-4]-[^/]+$/
+
+function levelOf(key: string): string {
+  return key.slice(0, key.lastIndexOf('-', key.lastIndexOf('-') - 1))
+}
+
+function judge(list: readonly Attestation[]): Proof {
+  const newestFirst = list.toSorted((a, b) => (a.at < b.at ? 1 : -1))
+  const damaged = newestFirst.find(
+    (bad, index) =>
+      bad.result === 'damaged' &&
+      !newestFirst.slice(0, index).some((later) => later.whole && later.result === 'ok' && later.level >= bad.level),
+  )
+  const proven = newestFirst
+    .filter((one) => one.whole && one.result === 'ok')
+    .toSorted((a, b) => b.level - a.level)
+    .find((good) => !damaged || damaged.at < good.at)
+  return { ...(proven && { proven }), ...(damaged && { damaged }) }
+}
+
+async function readAttestation(repository: Repository, key: string): Promise<Attestation | undefined> {
+  const record = await readRecordIfThere(repository, { kind: 'attestation', key }).catch((error: unknown) => {
+    if (!hasCode(error, 'DAMAGED')) throw error
+  })
+  const parsed = schema.safeParse(record?.get('attestation'))
+  return parsed.success && key.includes(`/${parsed.data.backup}/`) && nameOf(key).startsWith(`l${parsed.data.level}-`)
+    ? parsed.data
+    : undefined
+}

@@ -13,3 +13,5 @@ export const SOFT_FORGET = 7 * 24 * HOUR
 export const PIN_TTL = 24 * HOUR
 /** Share of the stored bytes that may die without a reason on record: a listing that lies looks exactly like this. */
 export const MOST_UNEXPLAINED = 0.2
+/** Bytes. What a killed run leaves before it writes its journal needs no explanation. */
+export const FEW_UNEXPLAINED = 256 * 1024 * 1024

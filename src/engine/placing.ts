@@ -124,7 +124,11 @@ export function isStaged({ directories: [first], key }: Staging, disk: Disk): bo
 export async function closeStaging({ directories, key }: Staging, disk: Disk): Promise<void> {
   for (const directory of directories) {
     const ended = detachedPath(directory, `permafrost-ended-${key}`)
-    if (disk.exists(stagedPath(directory, key))) disk.rename(stagedPath(directory, key), ended)
+    if (disk.exists(stagedPath(directory, key))) {
+      // One that ended before, and was killed while it was removed.
+      await disk.remove(ended)
+      disk.rename(stagedPath(directory, key), ended)
+    }
     disk.sync(join(directory.local, 'detached'))
     await disk.remove(ended)
   }

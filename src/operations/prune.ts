@@ -1,4 +1,4 @@
-import { MIN_AGE } from '../core/safety.ts'
+import { FEW_UNEXPLAINED, MIN_AGE } from '../core/safety.ts'
 import { plural } from '../core/units.ts'
 import { collect } from '../repository/collector.ts'
 import type { Collected } from '../repository/collector.ts'
@@ -13,6 +13,8 @@ export interface PruneOptions {
   readonly minAge?: number | undefined
   /** Somebody looked at what cannot be explained, and says that it may go. */
   readonly confirmed?: boolean
+  /** Bytes that may die without an explanation; what a killed run may leave, unless said. */
+  readonly few?: number | undefined
 }
 
 /** What a prune would do. */
@@ -34,6 +36,7 @@ export async function preparePrune(ctx: PruneContext, options: PruneOptions = {}
     now: clock(),
     minAge: options.minAge ?? MIN_AGE,
     confirmed: options.confirmed ?? false,
+    few: options.few ?? FEW_UNEXPLAINED,
   })
   return {
     plan,

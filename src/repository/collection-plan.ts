@@ -43,6 +43,8 @@ export interface CollectionPlanOptions {
   readonly minAge: number
   /** Somebody looked, and says that it is all right: no memory, no limit. */
   readonly confirmed: boolean
+  /** Bytes that may die without an explanation. */
+  readonly few: number
 }
 
 /**
@@ -53,7 +55,7 @@ export interface CollectionPlanOptions {
  */
 export async function planCollection(
   repository: Repository,
-  { now, minAge, confirmed }: CollectionPlanOptions,
+  { now, minAge, confirmed, few }: CollectionPlanOptions,
 ): Promise<CollectionPlan> {
   const format = await readFormatText(repository.storage)
   const context = { reach: reachable(repository), now }
@@ -99,7 +101,7 @@ export async function planCollection(
     ...(await janitorial(repository, { announced, live, dead, packs, now, backups })),
     format,
   }
-  if (!confirmed) await refuse(repository, plan, { announced, live, context })
+  if (!confirmed) await refuse(repository, plan, { announced, live, context, few })
   return plan
 }
 
@@ -159,7 +161,7 @@ async function janitorial(
 async function refuse(
   repository: Repository,
   plan: CollectionPlan,
-  { announced, live, context }: Seen & { readonly context: { readonly reach: Reachable; readonly now: Date } },
+  { announced, live, context, few }: Seen & { readonly context: { readonly reach: Reachable }; readonly few: number },
 ): Promise<void> {
   const refused = (message: string) =>
     new PermafrostError('CONFLICT', message, {
@@ -178,7 +180,7 @@ async function refuse(
   for (const id of live.gone.keys()) for (const key of await reachIfThere(repository, id, context)) explained.add(key)
   const unexplained = [...plan.dead].filter(([key]) => !explained.has(key))
   const bytes = sum(unexplained.map(([, size]) => size))
-  if (bytes > plan.totalBytes * MOST_UNEXPLAINED)
+  if (bytes > Math.max(plan.totalBytes * MOST_UNEXPLAINED, few))
     throw refused(
       `${formatBytes(bytes)} of ${formatBytes(plan.totalBytes)} would die, and neither a forgotten backup nor a killed run explains it`,
     )

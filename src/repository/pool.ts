@@ -1,3 +1,4 @@
+import pLimit from 'p-limit'
 import { Worker } from 'node:worker_threads'
 import type { Disk } from '../core/disk.ts'
 import { PermafrostError } from '../core/errors.ts'
@@ -43,8 +44,12 @@ export function openPool(options: PoolOptions): Pool {
   const packTarget = targetWithin(options)
   const host = hostOf(options)
   if (options.workers === 0) {
-    const tasks = localTasks({ disk: options.disk, host, buffers: BUFFERS })
-    return { ...tasks, size: 1, packTarget, [Symbol.asyncDispose]: async () => undefined }
+    return {
+      ...oneByOne(localTasks({ disk: options.disk, host, buffers: BUFFERS })),
+      size: 1,
+      packTarget,
+      [Symbol.asyncDispose]: async () => undefined,
+    }
   }
   const threads = workerThreads(host, options)
   const run =
@@ -59,6 +64,17 @@ export function openPool(options: PoolOptions): Pool {
     load: run('load'),
     scrub: run('scrub'),
     [Symbol.asyncDispose]: () => threads.close(),
+  }
+}
+
+/** As a worker does it: the memory in which files are hashed is there once on a thread. */
+function oneByOne({ inspect, store, load, scrub }: Tasks): Tasks {
+  const limit = pLimit(1)
+  return {
+    inspect: (job) => limit(() => inspect(job)),
+    store: (job) => limit(() => store(job)),
+    load: (job) => limit(() => load(job)),
+    scrub: (job) => limit(() => scrub(job)),
   }
 }
 

@@ -5,6 +5,7 @@ import { layout, nameOf } from '../core/layout.ts'
 import { decodeHead, decodeParts, encodeHead, encodeParts } from '../core/manifest-codec.ts'
 import type { PartEntry } from '../core/manifest.ts'
 import { parsePartName } from '../core/part-name.ts'
+import { MIB } from '../core/units.ts'
 import type { TableName } from '../core/sql.ts'
 import type { Random } from './marks.ts'
 import { encodeRecord } from './records.ts'
@@ -30,8 +31,9 @@ export interface Journal {
   readonly keys: readonly string[]
 }
 
-/** Work that may have to be done again after a kill. */
+/** Work that may have to be done again after a kill: so long, or so many bytes. */
 const EVERY_SECONDS = 30
+const EVERY_BYTES = 64 * MIB
 /** Rows of JSON in a record; they shrink to a fifth, well below what a record may hold. */
 const RECORD_TEXT = 1 << 20
 
@@ -43,6 +45,7 @@ export function openJournal(
 ): Journal {
   let waiting: { readonly table: TableName; readonly part: PartEntry }[] = []
   let size = 0
+  let bytes = 0
   let last = clock().getTime()
   const keys: string[] = []
   let writing = Promise.resolve()
@@ -52,6 +55,7 @@ export function openJournal(
     const entries = waiting
     waiting = []
     size = 0
+    bytes = 0
     last = clock().getTime()
     const tables = [...Map.groupBy(entries, ({ table }) => tableKey(table)).values()].map((rows) => {
       const { head, body } = encodeParts(rows.map(({ part }) => part))
@@ -80,7 +84,8 @@ export function openJournal(
     add: async (table, part) => {
       waiting.push({ table, part })
       size += sizeOf(part)
-      if (size > RECORD_TEXT || clock().getTime() - last > EVERY_SECONDS * 1000) await flush()
+      bytes += part.bytes
+      if (size > RECORD_TEXT || bytes >= EVERY_BYTES || clock().getTime() - last > EVERY_SECONDS * 1000) await flush()
     },
   }
 }

@@ -68,13 +68,13 @@ export function openPool(options: PoolOptions): Pool {
 }
 
 /** As a worker does it: the memory in which files are hashed is there once on a thread. */
-function oneByOne({ inspect, store, load, scrub }: Tasks): Tasks {
+function oneByOne(tasks: Tasks): Tasks {
   const limit = pLimit(1)
   return {
-    inspect: (job) => limit(() => inspect(job)),
-    store: (job) => limit(() => store(job)),
-    load: (job) => limit(() => load(job)),
-    scrub: (job) => limit(() => scrub(job)),
+    inspect: (job) => limit(() => tasks.inspect(job)),
+    store: (job) => limit(() => tasks.store(job)),
+    load: (job) => limit(() => tasks.load(job)),
+    scrub: (job) => limit(() => tasks.scrub(job)),
   }
 }
 

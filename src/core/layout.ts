@@ -4,6 +4,8 @@
  */
 export const layout = {
   format: 'format.json',
+  /** What restores without Permafrost. */
+  recovery: ['README.txt', 'restore.py'] as readonly string[],
   keys: {
     prefix: 'keys/',
     slots: 'keys/slot-',

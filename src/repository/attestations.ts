@@ -4,7 +4,7 @@ import { hasCode } from '../core/errors.ts'
 import { layout, nameOf } from '../core/layout.ts'
 import type { Random } from './marks.ts'
 import { encodeRecord } from './records.ts'
-import { readRecordIfThere } from './repository.ts'
+import { readRecordIfThere } from './read-record.ts'
 import type { Repository } from './repository.ts'
 
 /** 1 inventory, 2 scrub, 3 content, 4 drill. */

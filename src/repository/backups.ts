@@ -38,7 +38,7 @@ import { readBlock, readBlocks } from './block-reader.ts'
 import type { MetaWriter, PendingBlock } from './meta-writer.ts'
 import { encodeRecord, MAX_RECORD } from './records.ts'
 import type { Section } from './records.ts'
-import { damaged, readRecord, readRecordIfThere } from './repository.ts'
+import { damaged, readRecord, readRecordIfThere } from './read-record.ts'
 import type { Repository } from './repository.ts'
 
 /** A backup in the list; one whose record does not read is listed, too, and says so. */

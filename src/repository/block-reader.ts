@@ -6,7 +6,7 @@ import type { BlockHead } from '../core/manifest-codec.ts'
 import type { Pointer } from '../core/manifest.ts'
 import { frameLength, packCipher } from './pack-format.ts'
 import type { FrameRole, PackCipher } from './pack-format.ts'
-import { damaged } from './repository.ts'
+import { damaged } from './read-record.ts'
 import type { Repository } from './repository.ts'
 
 /** Blocks with less than this between them are fetched by one request: it costs less than a second round trip. */

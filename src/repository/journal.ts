@@ -9,7 +9,7 @@ import { MIB } from '../core/units.ts'
 import type { TableName } from '../core/sql.ts'
 import type { Random } from './marks.ts'
 import { encodeRecord } from './records.ts'
-import { damaged, readRecordIfThere } from './repository.ts'
+import { damaged, readRecordIfThere } from './read-record.ts'
 import type { Repository } from './repository.ts'
 
 /** Who writes a journal. */

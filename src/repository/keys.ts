@@ -1,5 +1,6 @@
 import { createHmac, createPrivateKey, createPublicKey, diffieHellman, scryptSync, timingSafeEqual } from 'node:crypto'
-import { Corrupt } from '../core/corrupt.ts'
+import { z } from 'zod'
+import { Corrupt, must } from '../core/corrupt.ts'
 import { PermafrostError } from '../core/errors.ts'
 import { aead, deriveKey, TAG } from './seal.ts'
 import type { Suite } from './seal.ts'
@@ -17,9 +18,23 @@ export interface Keys {
   readonly privateKey?: Uint8Array
 }
 
+/** What the holder of a slot may do: everything; write and not read the data; take stock and collect. */
+export type Role = 'owner' | 'agent' | 'collector'
+export const ROLES: readonly Role[] = ['owner', 'agent', 'collector']
+
+/** What anybody may know of a slot. */
+export interface SlotInfo {
+  readonly kdf: Kdf
+  readonly role: Role
+  readonly label: string
+  /** ISO 8601. */
+  readonly created: string
+}
+
 /** A slot: the keys, wrapped with one secret. It is an object of its own, so secrets come and go without touching data. */
 export interface Slot {
-  readonly kdf: Kdf
+  /** {@link SlotInfo} as JSON, byte for byte as it was authenticated. */
+  readonly about: string
   /** HMAC that only the right secret makes: tells a wrong secret from a damaged slot. */
   readonly check: string
   /** The keys, sealed; base64. */
@@ -53,21 +68,31 @@ export function makeKeys(suite: Suite, random: RandomBytes): Keys {
 const NOTHING = new Uint8Array(32)
 export const plainKeys: Keys = { suite: 'none', list: NOTHING, meta: NOTHING, publicKey: NOTHING, privateKey: NOTHING }
 
-/** Wrap the keys with a secret: the text of a key file, or a passphrase. */
-export function makeSlot(keys: Keys, secret: string, random: RandomBytes): Slot {
+/** Who a slot is made for. */
+export interface SlotOwner {
+  /** The text of a key file, or a passphrase. */
+  readonly secret: string
+  readonly role: Role
+  readonly label: string
+  readonly created: Date
+}
+
+/** Wrap the keys of a role with a secret. */
+export function makeSlot(keys: Keys, { secret, role, label, created }: SlotOwner, random: RandomBytes): Slot {
   const salt = Buffer.from(random(32)).toString('base64')
   const { N, r, p } = SCRYPT
-  const kdf: Kdf = KEY_FILE.test(secret.trim()) ? { name: 'hkdf-sha256', salt } : { name: 'scrypt', salt, N, r, p }
+  const kdf: Kdf = keyFileOf(secret) ? { name: 'hkdf-sha256', salt } : { name: 'scrypt', salt, N, r, p }
+  const about = JSON.stringify({ kdf, role, label, created: created.toISOString() } satisfies SlotInfo)
   const kek = slotKey(kdf, secret)
   const plain = JSON.stringify({
     suite: keys.suite,
     list: base64(keys.list),
-    meta: base64(keys.meta),
+    ...(role !== 'collector' && { meta: base64(keys.meta) }),
     publicKey: base64(keys.publicKey),
-    ...(keys.privateKey && { privateKey: base64(keys.privateKey) }),
+    ...(role === 'owner' && keys.privateKey && { privateKey: base64(keys.privateKey) }),
   })
-  const { text, tag } = aead('aes-256-gcm', kek.subarray(0, 32)).seal(Buffer.from(plain), slotPlace(kdf))
-  return { kdf, check: slotCheck(kek).toString('base64'), keys: Buffer.concat([text, tag]).toString('base64') }
+  const { text, tag } = aead('aes-256-gcm', kek.subarray(0, 32)).seal(Buffer.from(plain), slotPlace(about))
+  return { about, check: slotCheck(kek).toString('base64'), keys: Buffer.concat([text, tag]).toString('base64') }
 }
 
 /** What came of trying a secret on a slot. */
@@ -79,29 +104,55 @@ export type OpenedSlot = { readonly outcome: 'opened'; readonly keys: Keys } | {
  * @throws Corrupt when the secret is right and the slot is not what was written
  */
 export function openSlot(slot: Slot, secret: string): OpenedSlot {
-  const isKeyFile = KEY_FILE.test(secret.trim())
-  if (isKeyFile !== (slot.kdf.name === 'hkdf-sha256')) return { outcome: 'wrong-secret' }
-  const kek = slotKey(slot.kdf, secret)
+  const { kdf } = slotInfo(slot)
+  if ((keyFileOf(secret) !== undefined) !== (kdf.name === 'hkdf-sha256')) return { outcome: 'wrong-secret' }
+  const kek = slotKey(kdf, secret)
   const check = Buffer.from(slot.check, 'base64')
   const expected = slotCheck(kek)
   if (check.length !== expected.length || !timingSafeEqual(check, expected)) return { outcome: 'wrong-secret' }
   const sealed = Buffer.from(slot.keys, 'base64')
+  must(sealed.length >= TAG, 'key slot is cut short')
   const cipher = aead('aes-256-gcm', kek.subarray(0, 32))
-  const plain = cipher.open(sealed.subarray(0, -TAG), sealed.subarray(-TAG), slotPlace(slot.kdf))
-  const held = JSON.parse(Buffer.from(plain).toString()) as Record<
-    'suite' | 'list' | 'meta' | 'publicKey' | 'privateKey',
-    string
-  >
+  const plain = cipher.open(sealed.subarray(0, -TAG), sealed.subarray(-TAG), slotPlace(slot.about))
+  const held = JSON.parse(Buffer.from(plain).toString()) as Readonly<Record<string, string | undefined>>
+  const bytes = (name: string): Uint8Array => Buffer.from(held[name] ?? '', 'base64')
   return {
     outcome: 'opened',
     keys: {
-      suite: held.suite as Suite,
-      list: Buffer.from(held.list, 'base64'),
-      meta: Buffer.from(held.meta, 'base64'),
-      publicKey: Buffer.from(held.publicKey, 'base64'),
-      ...(held.privateKey && { privateKey: Buffer.from(held.privateKey, 'base64') }),
+      suite: held['suite'] as Suite,
+      list: bytes('list'),
+      meta: bytes('meta'),
+      publicKey: bytes('publicKey'),
+      ...(held['privateKey'] && { privateKey: bytes('privateKey') }),
     },
   }
+}
+
+/** What a slot says of itself. @throws Corrupt */
+export function slotInfo({ about }: Slot): SlotInfo {
+  try {
+    return infoSchema.parse(JSON.parse(about))
+  } catch (error) {
+    throw new Corrupt('key slot does not say what it is', { cause: error })
+  }
+}
+
+const infoSchema: z.ZodType<SlotInfo> = z.looseObject({
+  kdf: z.discriminatedUnion('name', [
+    z.object({ name: z.literal('hkdf-sha256'), salt: z.string() }),
+    z.object({ name: z.literal('scrypt'), salt: z.string(), N: z.number(), r: z.number(), p: z.number() }),
+  ]),
+  role: z.enum(['owner', 'agent', 'collector']),
+  label: z.string(),
+  created: z.string(),
+})
+
+/** The 43 characters in the text of a key file: one line of it, so that it may carry instructions for people. */
+function keyFileOf(secret: string): string | undefined {
+  return secret
+    .split('\n')
+    .map((line) => KEY_FILE.exec(line.trim())?.[1])
+    .find((line) => line !== undefined)
 }
 
 /** A session's data key, wrapped to the repository's public key: what lies at `keys/<sid>`. */
@@ -150,13 +201,12 @@ export function openSessionKey(keys: Keys, wrapped: SessionKey): Uint8Array {
 
 function slotKey(kdf: Kdf, secret: string): Buffer {
   const salt = Buffer.from(kdf.salt, 'base64')
-  const text = secret.trim()
   if (kdf.name === 'hkdf-sha256') {
-    return deriveKey(Buffer.from(KEY_FILE.exec(text)?.[1] ?? '', 'base64url'), salt, { info: 'slot v1', length: 64 })
+    return deriveKey(Buffer.from(keyFileOf(secret) ?? '', 'base64url'), salt, { info: 'slot v1', length: 64 })
   }
   const { N, r, p } = kdf
   if (N * r * p > SCRYPT_LIMIT) throw new PermafrostError('DAMAGED', 'a key slot asks for more work than any real one')
-  return scryptSync(text.normalize('NFC'), salt, 64, { N, r, p, maxmem: SCRYPT.maxmem * 8 })
+  return scryptSync(secret.trim().normalize('NFC'), salt, 64, { N, r, p, maxmem: SCRYPT.maxmem * 8 })
 }
 
 function slotCheck(kek: Uint8Array): Buffer {
@@ -164,8 +214,8 @@ function slotCheck(kek: Uint8Array): Buffer {
 }
 
 // A key of its own for every slot and session, so a nonce of zeros is used once.
-function slotPlace(kdf: Kdf) {
-  return { nonce: Buffer.alloc(12), context: [Buffer.from(JSON.stringify(kdf))] }
+function slotPlace(about: string) {
+  return { nonce: Buffer.alloc(12), context: [Buffer.from(about)] }
 }
 
 function sessionPlace(id: string) {

@@ -3,7 +3,7 @@ import { Corrupt } from '../core/corrupt.ts'
 import { layout, nameOf } from '../core/layout.ts'
 import type { Random } from './marks.ts'
 import { encodeRecord } from './records.ts'
-import { damaged, readRecordIfThere } from './repository.ts'
+import { damaged, readRecordIfThere } from './read-record.ts'
 import type { Repository } from './repository.ts'
 
 // A collector's memory: the backups that were there when it ended. One that is not there the next time, and that nobody

@@ -5,7 +5,7 @@ import { Corrupt } from '../core/corrupt.ts'
 import { layout, nameOf } from '../core/layout.ts'
 import type { Pointer } from '../core/manifest.ts'
 import { encodeRecord } from './records.ts'
-import { damaged, readRecordIfThere } from './repository.ts'
+import { damaged, readRecordIfThere } from './read-record.ts'
 import type { Repository } from './repository.ts'
 
 // The small records of the protocol: who is about to point to what, what is condemned, what was revoked, what is pinned. All

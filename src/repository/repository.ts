@@ -3,9 +3,11 @@ import { Corrupt } from '../core/corrupt.ts'
 import { PermafrostError } from '../core/errors.ts'
 import { layout } from '../core/layout.ts'
 import type { Storage } from '../storage/storage.ts'
-import { makeKeys, makeSlot, openSlot, plainKeys } from './keys.ts'
-import type { Keys, Slot } from './keys.ts'
-import { decodeRecord, encodeRecord } from './records.ts'
+import { makeKeys, plainKeys } from './keys.ts'
+import type { Keys } from './keys.ts'
+import { damaged } from './read-record.ts'
+import { placeRecovery } from './recovery.ts'
+import { openSlots, putSlot } from './slots.ts'
 import type { Suite } from './seal.ts'
 
 /** What this version reads and writes. A repository that demands more of an operation is refused for that operation. */
@@ -39,6 +41,8 @@ export interface Repository {
   readonly storage: Storage
   readonly format: Format
   readonly keys: Keys
+  /** The key slot that was opened; none without encryption. */
+  readonly slot?: string
 }
 
 type RandomBytes = (size: number) => Uint8Array
@@ -63,8 +67,11 @@ export interface InitOptions {
 export async function initRepository(storage: Storage, options: InitOptions): Promise<Repository> {
   await refuseOccupied(storage)
   const keys = makeKeys(options.suite, options.random)
-  if (options.suite !== 'none')
-    await putSlot(storage, { keys, secret: requireSecret(options.secret), random: options.random })
+  if (options.suite !== 'none') {
+    const owner = { secret: requireSecret(options.secret), role: 'owner', label: 'init', created: options.at } as const
+    await putSlot(storage, { keys, owner }, options.random)
+  }
+  await placeRecovery(storage)
   const format: Format = {
     magic: 'permafrost-repository',
     version: VERSION,
@@ -97,42 +104,7 @@ export async function openRepository(
 ): Promise<Repository> {
   const format = await readFormat(storage, purpose)
   if (format.suite === 'none') return { storage, format, keys: plainKeys }
-  return { storage, format, keys: await openKeys({ storage, format }, requireSecret(secret)) }
-}
-
-/** A record that must be there, read and its sections returned. @throws DAMAGED */
-export async function readRecord(
-  repository: Pick<Repository, 'storage' | 'keys'>,
-  name: { readonly kind: string; readonly key: string },
-): Promise<ReadonlyMap<string, unknown>> {
-  const record = await readRecordIfThere(repository, name)
-  if (record) return record
-  throw damaged(repository.storage, name.key, new Corrupt('is missing'))
-}
-
-/** A record that somebody may have taken away. @throws DAMAGED */
-export async function readRecordIfThere(
-  { storage, keys }: Pick<Repository, 'storage' | 'keys'>,
-  name: { readonly kind: string; readonly key: string },
-): Promise<ReadonlyMap<string, unknown> | undefined> {
-  const bytes = await storage.get(name.key)
-  if (!bytes) return undefined
-  try {
-    return decodeRecord(name, bytes, keys)
-  } catch (error) {
-    if (error instanceof Corrupt) throw damaged(storage, name.key, error)
-    throw error
-  }
-}
-
-/** DAMAGED, for an object of the repository. */
-export function damaged(storage: Pick<Storage, 'location'>, key: string, cause: Corrupt): PermafrostError {
-  const hint = 'permafrost verify --all --level inventory shows what else is affected'
-  return new PermafrostError('DAMAGED', `${key} at ${storage.location}: ${cause.message}`, {
-    hint,
-    detail: { key },
-    cause,
-  })
+  return { storage, format, ...(await openSlots({ storage, format }, requireSecret(secret))) }
 }
 
 /** The bytes of `format.json` as text. A collector compares them: the ground must not move below it. */
@@ -172,54 +144,6 @@ function parseJson(bytes: Uint8Array): unknown {
   }
 }
 
-const slotSchema: z.ZodType<Slot> = z.object({
-  kdf: z.discriminatedUnion('name', [
-    z.object({ name: z.literal('hkdf-sha256'), salt: z.string() }),
-    z.object({ name: z.literal('scrypt'), salt: z.string(), N: z.number(), r: z.number(), p: z.number() }),
-  ]),
-  check: z.string(),
-  keys: z.string(),
-})
-
-async function putSlot(
-  storage: Storage,
-  { keys, secret, random }: { readonly keys: Keys; readonly secret: string; readonly random: RandomBytes },
-): Promise<void> {
-  const key = layout.keys.slot(Buffer.from(random(8)).toString('hex'))
-  const slot = { name: 'slot', reader: 'anyone', value: makeSlot(keys, secret, random) } as const
-  await storage.put(key, encodeRecord({ kind: 'slot', key }, [slot], { keys: plainKeys, random }), { ifAbsent: true })
-}
-
-/** The keys out of the first slot that this secret opens. Slots of an init that was killed, or lost a race, are passed over. */
-async function openKeys({ storage, format }: Omit<Repository, 'keys'>, secret: string): Promise<Keys> {
-  let slots = 0
-  let foreign: string | undefined
-  for await (const { key } of storage.list(layout.keys.slots)) {
-    slots++
-    const record = await readRecord({ storage, keys: plainKeys }, { kind: 'slot', key })
-    const slot = slotSchema.safeParse(record.get('slot'))
-    if (!slot.success) throw damaged(storage, key, new Corrupt('is not a key slot'))
-    const opened = openSlotAt({ storage, key }, slot.data, secret)
-    if (opened.outcome === 'wrong-secret') continue
-    const { keys } = opened
-    if (keys.suite === format.suite && Buffer.from(keys.publicKey).toString('base64') === format.publicKey) return keys
-    foreign = key
-  }
-  if (foreign) throw damaged(storage, layout.format, new Corrupt(`does not belong to the keys in ${foreign}`))
-  if (slots === 0) throw damaged(storage, layout.keys.prefix, new Corrupt('holds no key slot'))
-  const hint = 'check repository.key in the configuration: it must be the key that this repository was made with'
-  throw new PermafrostError('KEY_WRONG', `the key does not open the repository at ${storage.location}`, { hint })
-}
-
-function openSlotAt(at: { readonly storage: Storage; readonly key: string }, slot: Slot, secret: string) {
-  try {
-    return openSlot(slot, secret)
-  } catch (error) {
-    if (error instanceof Corrupt) throw damaged(at.storage, at.key, error)
-    throw error
-  }
-}
-
 function requireSecret(secret: string | undefined): string {
   if (secret?.trim()) return secret
   const hint = 'set repository.key, for example to "${file:/etc/permafrost/key}"'
@@ -229,8 +153,8 @@ function requireSecret(secret: string | undefined): string {
 async function refuseOccupied(storage: Storage): Promise<void> {
   if (await storage.head(layout.format)) throw occupied(storage)
   for await (const { key } of storage.list('')) {
-    // A killed init leaves its key slot behind; anything else is somebody else's.
-    if (key.startsWith(layout.keys.slots)) continue
+    // What a killed init leaves behind; anything else is somebody else's.
+    if (key.startsWith(layout.keys.slots) || layout.recovery.includes(key)) continue
     const hint = 'choose an empty location'
     throw new PermafrostError('CONFLICT', `${storage.location} is not empty: it holds ${key}`, { hint })
   }

@@ -4,7 +4,7 @@ import { layout } from '../core/layout.ts'
 import { openSessionKey, plainKeys, wrapSessionKey } from './keys.ts'
 import type { SessionKey } from './keys.ts'
 import { encodeRecord } from './records.ts'
-import { damaged, readRecord } from './repository.ts'
+import { damaged, readRecord } from './read-record.ts'
 import type { Repository } from './repository.ts'
 
 /** One run of a writer: its packs carry its id, and are sealed below its data key. */

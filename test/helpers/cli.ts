@@ -21,14 +21,15 @@ const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 /** Start the command line as a process of its own, with an environment of its own. */
 export function startCli(
   args: readonly string[],
-  { env = {}, cwd, uid }: CliOptions = {},
+  { env = {}, cwd, uid, input }: CliOptions = {},
 ): { readonly child: ChildProcess; readonly result: Promise<CliResult> } {
   const child = spawn(process.execPath, [MAIN, ...args], {
     env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     ...(cwd && { cwd }),
     ...(uid !== undefined && { uid, gid: uid }),
   })
+  child.stdin?.end(input)
   let stdout = ''
   let stderr = ''
   child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()))

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { PermafrostError } from '../../core/errors.ts'
 import { formatBytes, MIB } from '../../core/units.ts'
@@ -6,12 +6,17 @@ import { makeKeyFile } from '../../repository/keys.ts'
 import { initRepository } from '../../repository/repository.ts'
 import type { AddCommand } from '../command.ts'
 import type { Composition } from '../compose.ts'
+import { writeKeyFile } from '../write-key-file.ts'
+import { addRepoKey } from './repo-key.ts'
 
 const PACK_TARGET = 64 * MIB
 
 /** `permafrost repo init` */
 export const addRepo: AddCommand = (program, run) => {
-  const repo = program.command('repo').summary('make a repository').description('Make and look after the repository.')
+  const repo = program
+    .command('repo')
+    .summary('the repository and its keys')
+    .description('Make and look after the repository.')
   repo
     .command('init')
     .summary('make a repository')
@@ -50,6 +55,7 @@ export const addRepo: AddCommand = (program, run) => {
         )
       }),
     )
+  addRepoKey(repo, run)
 }
 
 /** A key file that the configuration names and that is not there yet. */
@@ -63,13 +69,6 @@ function makeMissingKey(c: Composition): string | undefined {
     throw new PermafrostError('CONFIG_INVALID', 'no repository.key is configured', { hint })
   }
   if (key.file === undefined || existsSync(key.file)) return undefined
-  // Created, not overwritten, and durable before anything is encrypted with it.
-  const file = openSync(key.file, 'wx', 0o600)
-  try {
-    writeSync(file, makeKeyFile(randomBytes))
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
-  }
+  writeKeyFile(key.file, makeKeyFile(randomBytes))
   return key.file
 }

@@ -169,7 +169,7 @@ describe('keys', () => {
     ['a key file', makeKeyFile(random)],
     ['a passphrase', 'correct horse battery staple'],
   ])('are opened by %s, and by no other', (_what, secret) => {
-    const slot = makeSlot(keys, secret, random)
+    const slot = makeSlot(keys, { secret, role: 'owner', label: '', created: new Date(0) }, random)
     const opened = openSlot(slot, secret)
     expect(opened.outcome === 'opened' && Buffer.from(opened.keys.meta).equals(keys.meta)).toBe(true)
     expect(openSlot(slot, makeKeyFile(random)).outcome).toBe('wrong-secret')

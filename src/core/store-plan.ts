@@ -79,6 +79,16 @@ export function placementOf(part: { readonly name: string; readonly newest: bool
   return `${tier} ${part.newest ? 'open' : 'closed'}`
 }
 
+/** A pack with less than this in use is not reused: its parts are stored again, and it dies. The writer has the plaintext at hand, so this replaces repacking. */
+const SELF_CLEAN = 0.5
+/** Less than this of waste is not worth a request: header and footer alone are half of the smallest packs. */
+const NEGLIGIBLE_WASTE = 256 * 1024
+
+/** Is so much of a pack still in use that pointing to it is worth it? Both in bytes. */
+export function isWorthReusing({ bytes, live }: { readonly bytes: number; readonly live: number }): boolean {
+  return live >= bytes * SELF_CLEAN || bytes - live <= NEGLIGIBLE_WASTE
+}
+
 function inodeKey(file: { readonly device: number; readonly inode: number; readonly modified: string }): string {
   return `${file.device}:${file.inode}:${file.modified}`
 }

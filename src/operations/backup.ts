@@ -11,6 +11,7 @@ import type { Freeze } from '../engine/freeze.ts'
 import { readServerParts } from '../engine/parts.ts'
 import { clearStaleFreezes } from '../engine/unfreeze.ts'
 import { makeFreezeName } from '../engine/freeze-name.ts'
+import { readProofs } from '../repository/attestations.ts'
 import { prepareBackup } from '../repository/backups.ts'
 import type { Manifest, PreparedBackup } from '../repository/backups.ts'
 import { forget } from '../repository/forgotten.ts'
@@ -91,10 +92,10 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
   })
   const queue = storeQueue({ pool, session, suite: repository.keys.suite, random })
   const reach = reachable(repository)
-  const avoid = new Set((await readCondemned(repository)).flatMap(({ objects }) => objects))
+  const avoid = new Set(await keysToAvoid(repository))
 
   const manifest = async (journals: Journals): Promise<Manifest> => {
-    const parents = await findParents(repository, plan.tables, { server: info.id, reach, journals, avoid })
+    const parents = await findParents(repository, plan.tables, { server: info.id, reach, journals, avoid, emit })
     emit({ type: 'phase', phase: 'store', message: `storing ${plural(progress.total.parts, 'part')}` })
     const onDone = (done: Done) => progress.done(done)
     const stored = await storeTables(frozen, {
@@ -163,6 +164,13 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
 /** Does this finding mean that rows are missing, or bytes wrong? */
 export function isLoss(finding: Finding): boolean {
   return finding.severity === 'incomplete' || finding.severity === 'damage'
+}
+
+/** Condemned, or found to be damaged: what lies there is stored again, and so heals with the next backup. */
+async function keysToAvoid(repository: Context['repository']): Promise<readonly string[]> {
+  const proofs = await readProofs(repository)
+  const damaged = [...proofs.values()].flatMap((proof) => proof.damaged?.bad ?? [])
+  return [...(await readCondemned(repository)).flatMap(({ objects }) => objects), ...damaged]
 }
 
 function notCommitted(outcome: HandshakeOutcome): PermafrostError {

@@ -1,5 +1,8 @@
 import { layout } from '../core/layout.ts'
 import type { PartEntry, PartitionEntry, Pointer, TableEntry, TableSchema } from '../core/manifest.ts'
+import { hasCode } from '../core/errors.ts'
+import type { Emit } from '../core/events.ts'
+import { isWorthReusing } from '../core/store-plan.ts'
 import type { Table } from '../engine/catalog.ts'
 import { keyOf } from '../engine/catalog.ts'
 import { listBackups, readContents, readPartitions, readSchemas } from '../repository/backups.ts'
@@ -36,14 +39,11 @@ export interface ParentsOptions {
   readonly journals: Journals
   /** Keys that must not be pointed to: condemned, or gone. */
   readonly avoid: ReadonlySet<string>
+  readonly emit: Emit
 }
 
 /** How many backups to look back for a table that the newest ones did not hold. */
 const LOOK_BACK = 20
-/** A pack with less than this in use is not reused: its parts are stored again, and it dies. The writer has the plaintext at hand, so this replaces repacking. */
-const SELF_CLEAN = 0.5
-/** Less than this of waste is not worth a request: header and footer alone are half of the smallest packs. */
-const NEGLIGIBLE_WASTE = 256 * 1024
 
 /**
  * For each table, its entry in the newest backup of this server that holds it: a backup of a few tables does not cut the
@@ -52,21 +52,22 @@ const NEGLIGIBLE_WASTE = 256 * 1024
 export async function findParents(
   repository: Repository,
   tables: readonly Table[],
-  { server, reach, journals, avoid }: ParentsOptions,
+  { server, reach, journals, avoid, emit }: ParentsOptions,
 ): Promise<Parents> {
-  const entries = new Map<string, TableEntry>()
+  const parents = new Map<string, ParentTable>()
   let newest: string | undefined
   for (const id of await backupsOf(repository, server)) {
-    if (entries.size === tables.length) break
-    const contents = await readContents(repository, id)
-    for (const table of tables) {
-      const entry = entryOf(table, contents.tables)
-      if (!entry || entries.has(keyOf(table))) continue
-      entries.set(keyOf(table), entry)
-      newest ??= id
-    }
+    const missing = tables.filter((table) => !parents.has(keyOf(table)))
+    if (missing.length === 0) break
+    const found = await tablesOf(repository, id, { missing, reach }).catch((error: unknown) => {
+      // Damaged, or forgotten and collected at this moment: what it holds is stored again, or found in an older one.
+      if (!hasCode(error, 'DAMAGED')) throw error
+      emit({ type: 'finding', severity: 'warning', object: `backup ${id}`, message: `is no help: ${error.message}` })
+      return []
+    })
+    for (const [key, parent] of found) parents.set(key, parent)
+    if (found.length > 0) newest ??= id
   }
-  const parents = await readParents(repository, [...entries])
   const live = await readLive(reach, [...parents.values()])
   const isThere = (block: Pointer) => !avoid.has(layout.meta.key(block.pack.id))
   const isWorthKeeping = (id: string) =>
@@ -99,22 +100,28 @@ async function backupsOf(repository: Repository, server: string): Promise<readon
     .toReversed()
 }
 
-async function readParents(
+/** What a backup has of these tables, with every block on the way down to their parts read. */
+async function tablesOf(
   repository: Repository,
-  entries: readonly (readonly [string, TableEntry])[],
-): Promise<ReadonlyMap<string, ParentTable>> {
-  const tables = entries.map(([, entry]) => entry)
-  const [partitions, schemas] = await Promise.all([readPartitions(repository, tables), readSchemas(repository, tables)])
-  return new Map(
-    entries.map(([key, entry], index) => [
-      key,
-      {
-        entry,
-        schema: schemas[index] as TableSchema,
-        partitions: new Map((partitions[index] ?? []).map((partition) => [partition.id, partition])),
-      },
-    ]),
-  )
+  id: string,
+  { missing, reach }: { readonly missing: readonly Table[]; readonly reach: Reachable },
+): Promise<readonly (readonly [string, ParentTable])[]> {
+  const { tables } = await readContents(repository, id)
+  const entries = missing.flatMap((table) => {
+    const entry = entryOf(table, tables)
+    return entry ? [[keyOf(table), entry] as const] : []
+  })
+  const listed = entries.map(([, entry]) => entry)
+  const [partitions, schemas] = await Promise.all([readPartitions(repository, listed), readSchemas(repository, listed)])
+  await reach.heads(partitions.flatMap((list) => list.flatMap(({ blocks }) => blocks.map(({ block }) => block))))
+  return entries.map(([key, entry], index) => [
+    key,
+    {
+      entry,
+      schema: schemas[index] as TableSchema,
+      partitions: new Map((partitions[index] ?? []).map((partition) => [partition.id, partition])),
+    },
+  ])
 }
 
 interface Live {
@@ -143,9 +150,7 @@ async function readLive(reach: Reachable, parents: readonly ParentTable[]): Prom
     }
   }
   return {
-    packs: new Map(
-      [...used].map(([id, { bytes, live }]) => [id, live >= bytes * SELF_CLEAN || bytes - live <= NEGLIGIBLE_WASTE]),
-    ),
+    packs: new Map([...used].map(([id, use]) => [id, isWorthReusing(use)])),
     blocks,
   }
 }

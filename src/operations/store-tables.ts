@@ -1,3 +1,4 @@
+import { hasCode } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
 import { encodeParts } from '../core/manifest-codec.ts'
 import type { PartEntry, PartitionEntry } from '../core/manifest.ts'
@@ -122,7 +123,7 @@ async function storePartition(
   }
   const known = [
     ...(await ctx.parents.journaled(partition.table, partition.id)),
-    ...(before ? await readParts(ctx.repository, before) : []),
+    ...(before ? await knownParts(before, ctx) : []),
   ]
   const reusable = reusableParts(known, ctx.parents)
   const same = inspected.flatMap(({ part, inspection }): readonly StoredPart[] => {
@@ -136,6 +137,22 @@ async function storePartition(
     ctx,
   )
   return { gathered: gather(partition, [...same.map((part) => Promise.resolve(part)), ...fresh], ctx) }
+}
+
+/** What does not read is stored again. */
+async function knownParts(before: PartitionEntry, { repository, emit }: StoreContext): Promise<readonly PartEntry[]> {
+  try {
+    return await readParts(repository, before)
+  } catch (error) {
+    if (!hasCode(error, 'DAMAGED')) throw error
+    emit({
+      type: 'finding',
+      severity: 'warning',
+      object: `partition ${before.id}`,
+      message: `is stored again: ${error.message}`,
+    })
+    return []
+  }
 }
 
 /** The parts are the same, none of them was damaged, and their packs are still worth pointing to. */

@@ -53,9 +53,14 @@ type VerifyContext = Pick<Context, 'repository' | 'disk' | 'emit' | 'signal' | '
 /** Says that something is wrong, and whose backups it concerns. */
 type Blame = (backups: Iterable<string>, object: string, message: string) => void
 
+/** Packs in an attestation; it has to stay a small record. */
+const MOST_BAD = 2000
+
 interface Verification extends VerifyContext {
   readonly reach: Reach
   readonly blame: Blame
+  /** Keys of packs that are missing or wrong. */
+  readonly bad: Set<string>
 }
 
 /**
@@ -79,7 +84,8 @@ export async function verify(
   emit({ type: 'phase', phase: 'verify', message: `verifying ${plural(backups.length, 'backup')}, level ${level}` })
   const whole = await reachOfBackups(outer.repository, backups, (table) => selects(selector, table))
   const reach = sample < 1 ? sampleOf(whole, sample, outer.random) : whole
-  const ctx = { ...outer, emit, reach, blame }
+  const bad = new Set<string>()
+  const ctx = { ...outer, emit, reach, blame, bad }
   const total = totalOf(reach.partitions)
   const missing = await takeInventory(ctx, level)
   if (level === 'scrub') await scrub(ctx, missing)
@@ -113,29 +119,31 @@ function sampleOf(reach: Reach, share: number, random: Context['random']): Reach
 
 /** Every pack is there, and as long as it was. */
 async function takeInventory(
-  { repository, reach, blame }: Verification,
+  { repository, reach, blame, bad }: Verification,
   level: VerifyLevel,
 ): Promise<ReadonlySet<string>> {
   const there = await listPacks(repository)
-  const bad = new Set<string>()
+  const missing = new Set<string>()
   for (const [id, { bytes }] of reach.packs) {
     const size = there.get(layout.packs.key(id))?.size
     if (size === bytes) continue
-    bad.add(id)
+    missing.add(id)
+    bad.add(layout.packs.key(id))
     // With the content open, each file that is lost with the pack will be named.
     if (level !== 'content')
       await blamePack({ repository, reach, blame }, id, size === undefined ? 'missing' : 'cut short')
   }
   for (const [id, backups] of reach.metas) {
     if (there.has(layout.meta.key(id))) continue
-    bad.add(id)
+    missing.add(id)
+    bad.add(layout.meta.key(id))
     blame(backups, layout.meta.key(id), 'meta pack is missing')
   }
-  return bad
+  return missing
 }
 
 async function scrub(ctx: Verification, missing: ReadonlySet<string>): Promise<void> {
-  const { repository, signal, reach, blame } = ctx
+  const { repository, signal, reach, blame, bad } = ctx
   const there = await listPacks(repository)
   const data = [...reach.packs].map(([id, { bytes }]) => ({ id, bytes, kind: 'data' as const }))
   const metas = [...reach.metas.keys()].map((id) => ({
@@ -156,6 +164,7 @@ async function scrub(ctx: Verification, missing: ReadonlySet<string>): Promise<v
       const [result = 'missing'] = await pool.scrub({ packs: [pack] })
       meter.done({ parts: 1, bytes: pack.bytes, reused: 0, current: `pack ${pack.id.slice(0, 12)}` })
       if (result === 'right') continue
+      bad.add((pack.kind === 'data' ? layout.packs : layout.meta).key(pack.id))
       if (pack.kind === 'data') await blamePack({ repository, reach, blame }, pack.id, result)
       else blame(reach.metas.get(pack.id) ?? [], layout.meta.key(pack.id), `meta pack is ${result}`)
     }
@@ -170,7 +179,7 @@ async function openContent(
   ctx: Verification,
   total: { readonly parts: number; readonly bytes: number },
 ): Promise<void> {
-  const { repository, signal, reach, blame } = ctx
+  const { repository, signal, reach, blame, bad } = ctx
   const meter = progressMeter(ctx, { phase: 'verify', total })
   await using pool = poolOf(ctx, (bytes) => meter.moved(bytes))
   const limit = pLimit(PARTITIONS_AT_ONCE)
@@ -185,6 +194,7 @@ async function openContent(
         meter.done({ parts: 1, bytes: part.bytes, reused: 0, current: object })
         const known = result.authentic && part.suspect ? ': it was damaged before the backup' : ''
         for (const message of result.problems) blame(backups, object, `${message}${known}`)
+        if (!result.authentic) for (const { pack } of part.segments) bad.add(layout.packs.key(pack.id))
       },
     )
   }
@@ -218,7 +228,7 @@ const LEVELS = { inventory: 1, scrub: 2, content: 3 } as const
 
 /** A result that cannot be written down is still a result. */
 async function recordResults(
-  { repository, reach, emit, clock, random, self, version }: Verification & Pick<Context, 'self' | 'version'>,
+  { repository, reach, emit, clock, random, self, version, bad }: Verification & Pick<Context, 'self' | 'version'>,
   { backups, level, all, seconds, problems }: Results,
 ): Promise<void> {
   try {
@@ -235,6 +245,7 @@ async function recordResults(
         ...totalOf(reach.partitions.filter((partition) => partition.backups.has(backup))),
         seconds,
         problems: found,
+        bad: found > 0 ? [...bad].slice(0, MOST_BAD) : [],
       }
       await attest(repository, attestation, random)
     }

@@ -25,6 +25,8 @@ export interface Attestation {
   readonly bytes: number
   readonly seconds: number
   readonly problems: number
+  /** Keys of packs that were found missing or wrong: no later backup points to them. */
+  readonly bad: readonly string[]
 }
 
 const schema: z.ZodType<Attestation> = z.looseObject({
@@ -39,6 +41,7 @@ const schema: z.ZodType<Attestation> = z.looseObject({
   bytes: z.number(),
   seconds: z.number(),
   problems: z.number(),
+  bad: z.array(z.string()),
 })
 
 /** Write down what was checked. */

@@ -209,10 +209,9 @@ class Repository:
             for pointer, _ in entry["blocks"]:
                 head, body = self.block(pointer, listed["metas"])
                 first, *lines = body.split("\n")
-                sessions = json.loads(first)
                 packs = [
-                    {"id": use[0], "session": sessions["sessions"][row[0]], "salt": row[1]}
-                    for use, row in zip(head["packs"], sessions["packs"])
+                    {"id": use[0], "session": head["sessions"][row[0]], "salt": row[1]}
+                    for use, row in zip(head["packs"], json.loads(first)["packs"])
                 ]
                 yield from ((json.loads(line), packs) for line in lines)
 

@@ -4,6 +4,7 @@ import type { AddCommand, Run } from './command.ts'
 import { addBackup } from './commands/backup.ts'
 import { addConfig } from './commands/config.ts'
 import { addDemo } from './commands/demo.ts'
+import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addForget } from './commands/forget.ts'
 import { addList } from './commands/list.ts'
@@ -16,7 +17,7 @@ import { VERSION } from './compose.ts'
 import { helpTopic, TOPICS } from './help.ts'
 
 const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
-  ['EVERY DAY', [addBackup, addList, addShow, addRestore]],
+  ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore]],
   ['TRUST', [addVerify, addDoctor]],
   ['SPACE', [addForget, addPrune]],
   ['SET UP', [addRepo, addConfig, addDemo]],

@@ -9,6 +9,8 @@ import { storedLength } from './part-stream.ts'
 /** What a block reaches, for a reader without names: sealed with the list key. */
 export interface BlockHead {
   readonly packs: readonly PackUse[]
+  /** Whose data keys open these packs. */
+  readonly sessions: readonly string[]
   readonly blocks: readonly Pointer[]
 }
 
@@ -21,7 +23,7 @@ export interface PackUse {
   readonly live: number
 }
 
-export const EMPTY_HEAD: BlockHead = { packs: [], blocks: [] }
+export const EMPTY_HEAD: BlockHead = { packs: [], sessions: [], blocks: [] }
 
 /** Numbers packs in the order in which they are first pointed to. */
 export function packTable<T extends PackRef>(): { readonly packs: readonly T[]; indexOf(pack: T): number } {
@@ -61,11 +63,12 @@ export function decodePointer(value: unknown, packs: readonly PackRef[]): Pointe
   return { pack: at(packs, index), offset: count(offset), head: count(head), body: count(body) }
 }
 
-export function encodeHead({ packs, blocks }: BlockHead): string {
+export function encodeHead({ packs, sessions, blocks }: BlockHead): string {
   const table = packTable<PackRef>()
   const pointers = blocks.map((block) => encodePointer(block, table))
   return JSON.stringify({
     packs: packs.map(({ id, bytes, live }) => [id, bytes, live]),
+    sessions,
     metas: encodeRefs(table.packs),
     blocks: pointers,
   })
@@ -73,13 +76,14 @@ export function encodeHead({ packs, blocks }: BlockHead): string {
 
 /** @throws Corrupt */
 export function decodeHead(json: string): BlockHead {
-  const { packs, metas, blocks } = object(parse(json))
+  const { packs, sessions, metas, blocks } = object(parse(json))
   const refs = decodeRefs(metas)
   return {
     packs: list(packs, 'packs').map((row) => {
       const [id, bytes, live] = list(row, 'pack')
       return { id: hex(id, 64), bytes: count(bytes), live: count(live) }
     }),
+    sessions: list(sessions, 'sessions').map((session) => hex(session, 32)),
     blocks: list(blocks, 'blocks').map((pointer) => decodePointer(pointer, refs)),
   }
 }
@@ -95,10 +99,10 @@ export function encodeParts(parts: readonly PartEntry[]): { readonly head: Block
     live.set(segment.pack.id, (live.get(segment.pack.id) ?? 0) + storedLength(segment))
   }
   const sessions = [...new Set(packs.map((pack) => pack.session))]
-  const first = { sessions, packs: packs.map((pack) => [sessions.indexOf(pack.session), pack.salt]) }
+  const first = { packs: packs.map((pack) => [sessions.indexOf(pack.session), pack.salt]) }
   const lines = parts.map((part) => encodePart(part, (pack) => table.indexOf(pack)))
   return {
-    head: { packs: packs.map(({ id, bytes }) => ({ id, bytes, live: live.get(id) ?? 0 })), blocks: [] },
+    head: { packs: packs.map(({ id, bytes }) => ({ id, bytes, live: live.get(id) ?? 0 })), sessions, blocks: [] },
     body: [JSON.stringify(first), ...lines].join('\n'),
   }
 }
@@ -106,14 +110,13 @@ export function encodeParts(parts: readonly PartEntry[]): { readonly head: Block
 /** @throws Corrupt */
 export function decodeParts(head: BlockHead, body: string): readonly PartEntry[] {
   const [first = '', ...lines] = body.split('\n')
-  const { sessions, packs } = object(parse(first))
-  const ids = list(sessions, 'sessions').map((session) => hex(session, 32))
+  const { packs } = object(parse(first))
   const rows = list(packs, 'packs')
   must(rows.length === head.packs.length, 'block lists another number of packs in its body than in its head')
   const refs = rows.map((row, index): DataPackRef => {
     const [session, salt] = list(row, 'pack')
     const { id, bytes } = at(head.packs, index)
-    return { id, bytes, session: at(ids, session), salt: hex(salt, 64) }
+    return { id, bytes, session: at(head.sessions, session), salt: hex(salt, 64) }
   })
   return lines.map((line) => decodePart(line, refs))
 }

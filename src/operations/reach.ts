@@ -19,6 +19,8 @@ export interface Reach {
   readonly packs: ReadonlyMap<string, { readonly bytes: number; readonly partitions: readonly ReachedPartition[] }>
   /** Meta packs by id, and the backups that reach them. */
   readonly metas: ReadonlyMap<string, ReadonlySet<string>>
+  /** Sessions whose data keys are needed, and the backups that need them. */
+  readonly sessions: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 /**
@@ -53,26 +55,35 @@ export async function reachOfBackups(
   }
   const reached = [...found.values()]
   for (const { partition, backups } of reached) for (const { block } of partition.blocks) reachMeta(block, backups)
-  return { partitions: reached, packs: await packsOf(repository, reached), metas }
+  return { partitions: reached, metas, ...(await packsOf(repository, reached)) }
 }
 
-async function packsOf(repository: Repository, reached: readonly ReachedPartition[]): Promise<Reach['packs']> {
+async function packsOf(
+  repository: Repository,
+  reached: readonly ReachedPartition[],
+): Promise<Pick<Reach, 'packs' | 'sessions'>> {
   const owners = reached.flatMap((one) => one.partition.blocks.map(({ block }) => ({ one, block })))
   const heads = await readBlocks(
     repository,
     owners.map(({ block }) => block),
     { only: 'heads' },
   )
+  const sessions = new Map<string, Set<string>>()
   const packs = new Map<string, { readonly bytes: number; readonly partitions: ReachedPartition[] }>()
   for (const [index, { head }] of heads.entries()) {
     const { one } = owners[index] as (typeof owners)[number]
+    for (const session of head.sessions) {
+      const backups = sessions.get(session) ?? new Set()
+      for (const id of one.backups) backups.add(id)
+      sessions.set(session, backups)
+    }
     for (const { id, bytes } of head.packs satisfies readonly PackUse[]) {
       const pack = packs.get(id) ?? { bytes, partitions: [] }
       if (pack.partitions.at(-1) !== one) pack.partitions.push(one)
       packs.set(id, pack)
     }
   }
-  return packs
+  return { packs, sessions }
 }
 
 /** The parts of these partitions that have a segment in a pack. */

@@ -11,6 +11,7 @@ import { plural } from '../core/units.ts'
 import { readParts } from '../repository/backups.ts'
 import { attest } from '../repository/attestations.ts'
 import type { Attestation } from '../repository/attestations.ts'
+import { sessionKeyProblem } from '../repository/session.ts'
 import type { ScrubResult } from '../repository/scrub-packs.ts'
 import { listPacks } from '../repository/take-stock.ts'
 import { poolOf } from './context.ts'
@@ -139,7 +140,22 @@ async function takeInventory(
     bad.add(layout.meta.key(id))
     blame(backups, layout.meta.key(id), 'meta pack is missing')
   }
+  await checkKeys({ repository, reach, blame })
   return missing
+}
+
+/** Without the key of its session a pack is noise, however whole it is. */
+async function checkKeys({
+  repository,
+  reach,
+  blame,
+}: Pick<Verification, 'repository' | 'reach' | 'blame'>): Promise<void> {
+  const limit = pLimit(repository.storage.traits.connections)
+  const check = async (session: string, backups: Iterable<string>): Promise<void> => {
+    const problem = await sessionKeyProblem(repository, session)
+    if (problem !== undefined) blame(backups, layout.keys.session(session), `key of a session ${problem}`)
+  }
+  await Promise.all([...reach.sessions].map(([session, backups]) => limit(() => check(session, backups))))
 }
 
 async function scrub(ctx: Verification, missing: ReadonlySet<string>): Promise<void> {

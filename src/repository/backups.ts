@@ -18,6 +18,7 @@ import {
   decodeParts,
   decodePointer,
   decodeRefs,
+  EMPTY_HEAD,
   encodePointer,
   encodeRefs,
   object,
@@ -215,7 +216,7 @@ export async function readReach(repository: Repository, id: string): Promise<Bac
 /** Add the partitions of a table as a block. */
 export function addPartitions(meta: MetaWriter, partitions: readonly PartitionEntry[]): Promise<PendingBlock> {
   const blocks = partitions.flatMap((partition) => partition.blocks.map((entry) => entry.block))
-  return meta.add({ packs: [], blocks }, encodePartitions(partitions))
+  return meta.add({ ...EMPTY_HEAD, blocks }, encodePartitions(partitions))
 }
 
 /** A server with many thousands of tables: their list is too large for a record, so a block holds it and reaches the rest. */
@@ -223,7 +224,7 @@ async function inBlock(
   contents: BackupContents,
   meta: MetaWriter,
 ): Promise<{ readonly blocks: readonly Pointer[]; readonly value: unknown }> {
-  const added = await meta.add({ packs: [], blocks: reachOf(contents) }, JSON.stringify(encodeContents(contents)))
+  const added = await meta.add({ ...EMPTY_HEAD, blocks: reachOf(contents) }, JSON.stringify(encodeContents(contents)))
   await meta.flush()
   const pointer = added.pointer()
   const table = packTable()

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Corrupt } from '../core/corrupt.ts'
+import { hasCode } from '../core/errors.ts'
 import { layout } from '../core/layout.ts'
 import { openSessionKey, plainKeys, wrapSessionKey } from './keys.ts'
 import type { SessionKey } from './keys.ts'
@@ -51,14 +52,11 @@ export function sessionKeys(repository: Repository): (session: string) => Promis
   const known = new Map<string, Promise<Uint8Array>>()
   const fetch = async (session: string): Promise<Uint8Array> => {
     if (repository.keys.suite === 'none') return NO_KEY
-    const key = layout.keys.session(session)
-    const record = await readRecord({ storage: repository.storage, keys: plainKeys }, { kind: 'session-key', key })
-    const wrapped = sessionKeySchema.safeParse(record.get('key'))
+    const wrapped = await readSessionKey(repository, session)
     try {
-      if (!wrapped.success || wrapped.data.session !== session) throw new Corrupt('is not the key of this session')
-      return openSessionKey(repository.keys, wrapped.data)
+      return openSessionKey(repository.keys, wrapped)
     } catch (error) {
-      if (error instanceof Corrupt) throw damaged(repository.storage, key, error)
+      if (error instanceof Corrupt) throw damaged(repository.storage, layout.keys.session(session), error)
       throw error
     }
   }
@@ -67,4 +65,24 @@ export function sessionKeys(repository: Repository): (session: string) => Promis
     known.set(session, found)
     return found
   }
+}
+
+/** What is wrong with the key of a session, as far as one can tell without the private key. */
+export async function sessionKeyProblem(repository: Repository, session: string): Promise<string | undefined> {
+  if (repository.keys.suite === 'none') return undefined
+  try {
+    await readSessionKey(repository, session)
+    return undefined
+  } catch (error) {
+    if (!hasCode(error, 'DAMAGED')) throw error
+    return error.cause instanceof Corrupt ? error.cause.message : error.message
+  }
+}
+
+async function readSessionKey({ storage }: Repository, session: string): Promise<SessionKey> {
+  const key = layout.keys.session(session)
+  const record = await readRecord({ storage, keys: plainKeys }, { kind: 'session-key', key })
+  const wrapped = sessionKeySchema.safeParse(record.get('key'))
+  if (wrapped.success && wrapped.data.session === session) return wrapped.data
+  throw damaged(storage, key, new Corrupt('is not the key of this session'))
 }

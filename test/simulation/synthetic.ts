@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { encodeParts } from '../../src/core/manifest-codec.ts'
+import { EMPTY_HEAD, encodeParts } from '../../src/core/manifest-codec.ts'
 import { layout } from '../../src/core/layout.ts'
 import { makeBackupId } from '../../src/core/backup-id.ts'
 import { hasCode } from '../../src/core/errors.ts'
@@ -81,7 +81,7 @@ export async function syntheticBackup(
     const list = await addPartitions(meta, [
       { id: 'all', ...totals, suspect: 0, digest: partitionDigest(entries), blocks },
     ])
-    const schema = await meta.add({ packs: [], blocks: [] }, SCHEMA)
+    const schema = await meta.add(EMPTY_HEAD, SCHEMA)
     await meta.flush()
     const at = clock().toISOString()
     const table = { database: 's', name: 't', engine: 'MergeTree', ...totals, frozenAt: at }

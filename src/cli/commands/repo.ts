@@ -7,6 +7,7 @@ import { initRepository } from '../../repository/repository.ts'
 import type { AddCommand } from '../command.ts'
 import type { Composition } from '../compose.ts'
 import { writeKeyFile } from '../write-key-file.ts'
+import { addRepoInfo } from './repo-info.ts'
 import { addRepoKey } from './repo-key.ts'
 
 const PACK_TARGET = 64 * MIB
@@ -55,6 +56,7 @@ export const addRepo: AddCommand = (program, run) => {
         )
       }),
     )
+  addRepoInfo(repo, run)
   addRepoKey(repo, run)
 }
 

@@ -9,7 +9,7 @@ import {
   decodeSummary,
 } from '../../../src/core/contents-codec.ts'
 import { Corrupt } from '../../../src/core/corrupt.ts'
-import { decodeHead, decodeParts, encodeHead, encodeParts } from '../../../src/core/manifest-codec.ts'
+import { decodeHead, decodeParts, EMPTY_HEAD, encodeHead, encodeParts } from '../../../src/core/manifest-codec.ts'
 import type { DataPackRef, PartEntry } from '../../../src/core/manifest.ts'
 import { framesOf, runsOf, segmentsOfRuns, storedLength, streamOrder } from '../../../src/core/part-stream.ts'
 import {
@@ -242,7 +242,7 @@ describe('decoders never crash on anything else', () => {
   const json = fc.json({ maxDepth: 4 })
   const decoders: readonly (readonly [string, (text: string) => unknown])[] = [
     ['block head', decodeHead],
-    ['parts', (text) => decodeParts({ packs: [], blocks: [] }, text)],
+    ['parts', (text) => decodeParts(EMPTY_HEAD, text)],
     ['partitions', decodePartitions],
     ['schema', decodeSchema],
     ['contents', (text) => decodeContents(JSON.parse(text))],

@@ -11,6 +11,8 @@ import type { FrozenPart } from '../engine/shadow.ts'
 export interface FrozenTable {
   readonly table: Table
   readonly parts: readonly FrozenPart[]
+  /** When its FREEZE was started. */
+  readonly at: Date
 }
 
 /**
@@ -31,7 +33,7 @@ export function frozenTables(
           const message = `${missing.length} of its parts are not in the freeze, among them ${missing[0]}`
           emit({ type: 'finding', severity: 'incomplete', object, message, hint: 'permafrost doctor' })
         }
-        return [{ table, parts: outcome.parts }]
+        return [{ table, parts: outcome.parts, at: outcome.at }]
       }
       case 'dropped':
         emit({

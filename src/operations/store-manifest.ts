@@ -1,14 +1,11 @@
 import { EMPTY_HEAD } from '../core/manifest-codec.ts'
 import type { PartitionEntry, Pointer, TableEntry, TableSchema } from '../core/manifest.ts'
-import { keyOf } from '../engine/catalog.ts'
-import type { Freeze } from '../engine/freeze.ts'
 import { addPartitions } from '../repository/backups.ts'
 import type { MetaWriter, PendingBlock } from '../repository/meta-writer.ts'
 import type { Parents } from './parents.ts'
 import type { StoredTable } from './store-tables.ts'
 
 export interface ManifestContext {
-  readonly freeze: Freeze
   readonly parents: Parents
   readonly meta: MetaWriter
 }
@@ -16,15 +13,10 @@ export interface ManifestContext {
 /** Store the definition and the partitions of each table as blocks; those that did not change are pointed to. */
 export async function storeManifest(
   stored: readonly StoredTable[],
-  { freeze, parents, meta }: ManifestContext,
+  { parents, meta }: ManifestContext,
 ): Promise<readonly TableEntry[]> {
-  const frozenAt = new Map(
-    freeze.tables.flatMap((outcome) =>
-      outcome.outcome === 'frozen' ? [[keyOf(outcome.table), outcome.at] as const] : [],
-    ),
-  )
   const entries: (() => TableEntry)[] = []
-  for (const { table, partitions } of stored) {
+  for (const { table, at, partitions } of stored) {
     const parent = parents.of(table)
     const schema =
       parent && parents.isThere(parent.entry.schema) && sameSchema(parent.schema, table.schema)
@@ -43,7 +35,7 @@ export async function storeManifest(
       rows: sum((entry) => entry.rows),
       bytes: sum((entry) => entry.bytes),
       parts: sum((entry) => entry.parts),
-      frozenAt: (frozenAt.get(keyOf(table)) ?? new Date(0)).toISOString(),
+      frozenAt: at.toISOString(),
       schema: schema.pointer(),
       partitions: list.pointer(),
     }))

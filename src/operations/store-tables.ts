@@ -27,6 +27,7 @@ import type { StoreQueue } from './store-queue.ts'
 /** What is in the repository of a table now. */
 export interface StoredTable {
   readonly table: Table
+  readonly at: Date
   readonly partitions: readonly PartitionEntry[]
   /** Bytes of the parts that were in the repository before. */
   readonly reused: number
@@ -68,12 +69,12 @@ interface GatheredPartition {
  * at hand are in memory; their data flows through the queue meanwhile.
  */
 export async function storeTables(tables: readonly FrozenTable[], ctx: StoreContext): Promise<readonly StoredTable[]> {
-  const planned: { readonly table: Table; readonly partitions: Promise<GatheredPartition>[] }[] = []
+  const planned: { readonly table: Table; readonly at: Date; readonly partitions: Promise<GatheredPartition>[] }[] = []
   let failure: unknown
-  for (const { table, parts } of tables) {
+  for (const { table, at, parts } of tables) {
     const partitions: Promise<GatheredPartition>[] = []
-    planned.push({ table, partitions })
-    for (const partition of partitionsOf({ table, parts }, ctx.serverParts.get(keyOf(table)))) {
+    planned.push({ table, at, partitions })
+    for (const partition of partitionsOf({ table, at, parts }, ctx.serverParts.get(keyOf(table)))) {
       ctx.signal.throwIfAborted()
       if (failure !== undefined) throw failure
       const { gathered } = await storePartition(partition, ctx)
@@ -83,11 +84,12 @@ export async function storeTables(tables: readonly FrozenTable[], ctx: StoreCont
   }
   await ctx.queue.flush()
   const gathered = await Promise.all(
-    planned.map(async ({ table, partitions }) => ({ table, partitions: await Promise.all(partitions) })),
+    planned.map(async ({ partitions, ...rest }) => ({ ...rest, partitions: await Promise.all(partitions) })),
   )
   await ctx.meta.flush()
-  return gathered.map(({ table, partitions }) => ({
+  return gathered.map(({ table, at, partitions }) => ({
     table,
+    at,
     partitions: partitions.map((partition) => partition.entry()).filter((entry) => entry !== undefined),
     reused: partitions.reduce((sum, partition) => sum + partition.reused, 0),
   }))

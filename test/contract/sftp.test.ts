@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll } from 'vitest'
 import { sftpStorage } from '../../src/storage/sftp.ts'
 import { startSshd } from '../helpers/stores/sshd.ts'
 import type { SftpServer } from '../helpers/stores/sshd.ts'

@@ -11,12 +11,9 @@ export interface Certificate {
 
 export function makeCertificate(directory: string): Certificate {
   const [certificateFile, keyFile] = [join(directory, 'certificate.pem'), join(directory, 'key.pem')]
-  runTool(
-    'openssl',
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'],
-    ...['-keyout', keyFile, '-out', certificateFile],
-  )
+  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1']
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile]
+  runTool('openssl', 'req', '-x509', '-days', '2', ...key, ...subject, '-out', certificateFile)
   ownedByServer(keyFile)
   return { certificateFile, keyFile, certificate: readFileSync(certificateFile, 'utf8') }
 }

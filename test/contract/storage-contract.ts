@@ -50,9 +50,9 @@ export function storageContract(name: string, open: () => Promise<Storage>): voi
     it('lets one of many that race for a name win', async () => {
       const storage = await open()
       const outcomes = await Promise.all(
-        Array.from({ length: 20 }, (_, n) => storage.put('raced', bytes(`writer ${n}`), { ifAbsent: true })),
+        Array.from({ length: 20 }, (_, n) => storage.put('raced', bytes(`writer ${n + 10}`), { ifAbsent: true })),
       )
-      const winners = outcomes.flatMap((outcome, n) => (outcome === 'created' ? [`writer ${n}`] : []))
+      const winners = outcomes.flatMap((outcome, n) => (outcome === 'created' ? [`writer ${n + 10}`] : []))
       // A store that decides nothing itself keeps one of them whole; the names that matter are random.
       expect(winners.length === 1 || !storage.traits.atomicCreate).toBe(true)
       expect(winners).toContain(Buffer.from((await storage.get('raced')) ?? []).toString())

@@ -75,6 +75,12 @@ export function runTool(command: string, ...args: readonly string[]): string {
   return stdout
 }
 
+/** The command line of a program that sees a disk of 1 MiB at a directory: only where `canMount`. */
+export function onSmallDisk(directory: string, command: readonly [string, ...string[]]): [string, ...string[]] {
+  const script = `mount -t tmpfs -o size=1m,mode=777 tmpfs '${directory}' && exec "$@"`
+  return ['/usr/bin/unshare', '-Urm', 'sh', '-c', script, 'sh', ...command]
+}
+
 function answers(port: number): Promise<boolean> {
   return new Promise((done) => {
     const socket = connect({ host: '127.0.0.1', port })

@@ -4,7 +4,15 @@ import { freePort } from '../../../src/engine/free-port.ts'
 import type { WebdavOptions } from '../../../src/storage/webdav-client.ts'
 import { makeCertificate } from './certificate.ts'
 import { PASSWORD } from './proftpd.ts'
-import { hasServer, ownedByServer, removeDirectory, runTool, serverDirectory, startServer } from './server-process.ts'
+import {
+  hasServer,
+  onSmallDisk,
+  ownedByServer,
+  removeDirectory,
+  runTool,
+  serverDirectory,
+  startServer,
+} from './server-process.ts'
 
 export const hasLighttpd = hasServer('/usr/sbin/lighttpd', 'WebDAV with lighttpd')
 export const hasApache = hasServer('/usr/sbin/apache2', 'WebDAV with Apache')
@@ -16,8 +24,12 @@ export interface WebdavServer extends AsyncDisposable {
   place(): WebdavOptions
 }
 
-/** lighttpd, in the clear. */
-export async function startLighttpd(readOnly = false): Promise<WebdavServer> {
+/**
+ * lighttpd, in the clear.
+ *
+ * @param kind `full` is a disk of 1 MiB: only where `canMount`
+ */
+export async function startLighttpd(kind: 'usual' | 'read-only' | 'full' = 'usual'): Promise<WebdavServer> {
   const directory = makeDirectories('lighttpd')
   const port = await freePort()
   const config = join(directory, 'lighttpd.conf')
@@ -30,14 +42,16 @@ server.port = ${port}
 server.upload-dirs = ("${directory}/run")
 server.max-request-size = 0
 webdav.activate = "enable"
-webdav.is-readonly = "${readOnly ? 'enable' : 'disable'}"
+webdav.is-readonly = "${kind === 'read-only' ? 'enable' : 'disable'}"
 webdav.sqlite-db-name = "${directory}/run/webdav.db"
 auth.backend = "htpasswd"
 auth.backend.htpasswd.userfile = "${directory}/users"
 auth.require = ("/" => ("method" => "basic", "realm" => "permafrost", "require" => "valid-user"))
 `,
   )
-  const server = await startServer('/usr/sbin/lighttpd', ['-D', '-f', config], { port })
+  const run = ['/usr/sbin/lighttpd', '-D', '-f', config] as const
+  const [command, ...args] = kind === 'full' ? onSmallDisk(join(directory, 'data'), run) : run
+  const server = await startServer(command, args, { port })
   return serve(server, directory, { url: `http://127.0.0.1:${port}` })
 }
 

@@ -1,6 +1,6 @@
 import { closest } from 'fastest-levenshtein'
 import { isAbsolute } from 'node:path'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { PermafrostError } from '../core/errors.ts'
 
 /** The parts of a location: `scheme://user@host:port/path?option=value`. */
@@ -84,6 +84,17 @@ function known<T extends z.ZodObject>(given: {
   const [issue] = parsed.error.issues
   throw new PermafrostError('CONFIG_INVALID', `the ${what} ${String(issue?.path[0])} of ${where}: ${issue?.message}`)
 }
+
+/** Options that every location over HTTP has. */
+export const HTTP_OPTIONS = {
+  /** A file with the certificate of an authority to trust instead of the system's. */
+  ca: z.string().optional(),
+  /** A proxy’s URL; without it HTTPS_PROXY and NO_PROXY count. */
+  proxy: z.string().optional(),
+}
+
+/** `yes` or `no` */
+export const yesOrNo = z.enum(['yes', 'no']).transform((word) => word === 'yes')
 
 function decode(text: string): string {
   try {

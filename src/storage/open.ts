@@ -5,12 +5,18 @@ import { parseLocation } from './location.ts'
 import type { Credentials, Location } from './location.ts'
 import type { Storage } from './storage.ts'
 
+export interface AdapterContext {
+  readonly credentials: Credentials
+  readonly clock: () => Date
+}
+
 /** Makes the storage of a location, without what is common to all of them. */
-export type OpenAdapter = (location: Location, credentials: Credentials) => Promise<Storage>
+export type OpenAdapter = (location: Location, context: AdapterContext) => Promise<Storage>
 
 /** Adapters by the scheme of their locations, each imported when it is needed. */
 const ADAPTERS: Readonly<Record<string, () => Promise<OpenAdapter>>> = {
   file: async () => (await import('./open-file.ts')).openFile,
+  s3: async () => (await import('./open-s3.ts')).openS3,
 }
 
 export interface OpenStorageOptions extends LayerOptions {
@@ -34,5 +40,5 @@ export async function openStorage(text: string, options: OpenStorageOptions): Pr
     })
   }
   const open = await adapter()
-  return withLayers(await open(location, options.credentials ?? {}), options)
+  return withLayers(await open(location, { credentials: options.credentials ?? {}, clock: options.clock }), options)
 }

@@ -46,6 +46,10 @@ const BATCH = 1000
 /** Metadata of ours: what the bytes must be when they come back whole. */
 const CRC = 'crc32'
 
+interface PutCall extends CallOptions {
+  readonly ifAbsent?: boolean
+}
+
 /** Objects in a bucket of S3 or of a store that speaks it. One PUT an object, which is atomic: no multipart, nothing left behind. */
 export function s3Storage(options: S3Options): Storage {
   const { client, location, bucket, keys, customerKey, payer } = options
@@ -68,7 +72,7 @@ export function s3Storage(options: S3Options): Storage {
       return found && { key, size: found.ContentLength ?? 0 }
     })
 
-  const put = (key: string, body: Uint8Array, call: CallOptions, ifAbsent: boolean): Promise<'created' | 'exists'> =>
+  const put = (key: string, body: Uint8Array, call: PutCall): Promise<'created' | 'exists'> =>
     tell(`write ${key}`, call, async () => {
       const command = new PutObjectCommand({
         ...at(key),
@@ -76,7 +80,7 @@ export function s3Storage(options: S3Options): Storage {
         ...putOptions(options, body),
         Body: body,
         Metadata: { [CRC]: crcOf(body) },
-        ...(ifAbsent && { IfNoneMatch: '*' }),
+        ...(call.ifAbsent && { IfNoneMatch: '*' }),
       })
       const sent = call.onBytes ? reportUpload(command, call.onBytes) : command
       try {
@@ -121,16 +125,16 @@ export function s3Storage(options: S3Options): Storage {
       }),
 
     put: async (key, body, { ifAbsent = false, ...call } = {}) => {
-      if (!ifAbsent) return put(key, body, call, false)
+      if (!ifAbsent) return put(key, body, call)
       if (conditional) {
         try {
-          return await put(key, body, call, true)
+          return await put(key, body, { ...call, ifAbsent: true })
         } catch (error) {
           if (!isUnknownCondition(error)) throw error
           conditional = false
         }
       }
-      return (await head(key, call)) ? 'exists' : put(key, body, call, false)
+      return (await head(key, call)) ? 'exists' : put(key, body, call)
     },
 
     head,

@@ -13,6 +13,8 @@ import { thisFreezer } from '../engine/freezer.ts'
 import type { Context } from '../operations/context.ts'
 import { openRepository } from '../repository/repository.ts'
 import type { Purpose, Repository } from '../repository/repository.ts'
+import { createMeter } from '../storage/meter.ts'
+import type { Meter } from '../storage/meter.ts'
 import { nodeDisk } from '../storage/node-disk.ts'
 import { openStorage } from '../storage/open.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -30,7 +32,9 @@ export interface Composition extends AsyncDisposable {
   readonly signal: AbortSignal
   /** @throws CONFIG_INVALID */
   config(): LoadedConfig
-  storage(): Storage
+  storage(): Promise<Storage>
+  /** Counts what stores are asked for. */
+  readonly meter: Meter
   /** The secret of the repository, if one is configured. */
   key(): Secret | undefined
   repository(purpose: Purpose): Promise<Repository>
@@ -52,6 +56,7 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     stderr: process_.stderr,
   })
   const clock = () => new Date()
+  const meter = createMeter(clock)
   const progress = createProgress({
     mode: progressMode(globals, process_),
     output,
@@ -70,17 +75,31 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
       file: globals.config,
       flags: { 'repository.url': { value: globals.repo, flag: '--repo' } },
     }))
-  const storage = () => {
-    const { url } = config().config.repository
-    if (url !== undefined) return openStorage(url)
+  const storage = async () => {
+    const { url, credentials } = config().config.repository
+    if (url !== undefined) return openStorageAt(url, credentials)
     throw new PermafrostError('CONFIG_INVALID', 'no repository is configured', {
       hint: 'set repository.url, or give --repo file:///path',
     })
   }
+  const source = () => ({ ...process_, directory: config().directory })
   const secret = (name: string, value: string | undefined) =>
-    value === undefined ? undefined : secretOf(name, value, { ...process_, directory: config().directory })
+    value === undefined ? undefined : secretOf(name, value, source())
+  const openStorageAt = (url: string, credentials: Readonly<Record<string, string>>) =>
+    openStorage(url, {
+      credentials: Object.fromEntries(
+        Object.entries(credentials).map(([name, value]) => [
+          name,
+          secretOf(`repository.credentials.${name}`, value, source()).read(),
+        ]),
+      ),
+      limits: config().config.limits,
+      meter,
+      clock,
+      random: randomBytes,
+    })
   const key = () => secret('repository.key', config().config.repository.key)
-  const repository = (purpose: Purpose) => openRepository(storage(), { secret: readKey(key()), purpose })
+  const repository = async (purpose: Purpose) => openRepository(await storage(), { secret: readKey(key()), purpose })
   const base = (): Omit<Context, 'repository' | 'engine'> => {
     const { memory, workers = availableParallelism() } = config().config.limits
     return {
@@ -103,6 +122,7 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     signal: stop,
     config,
     storage,
+    meter,
     key,
     repository,
     base,

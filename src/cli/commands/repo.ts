@@ -27,7 +27,7 @@ export const addRepo: AddCommand = (program, run) => {
     .option('--plain', 'without encryption: whoever can read the location can read the data')
     .action((options: { readonly plain?: boolean }, command) =>
       run(command, async (c) => {
-        const storage = c.storage()
+        const storage = await c.storage()
         const made = options.plain ? undefined : makeMissingKey(c)
         const secret = options.plain ? undefined : c.key()?.read()
         const suite = options.plain ? 'none' : 'aes-256-gcm'

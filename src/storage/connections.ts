@@ -27,10 +27,19 @@ export function connections<C extends Connection>(
 ): Connections<C> {
   const limit = pLimit(size)
   const idle: C[] = []
+  let reached = false
 
   const take = async (options: CallOptions): Promise<C> => {
     for (let connection = idle.pop(); connection; connection = idle.pop()) if (connection.alive) return connection
-    return open(options)
+    try {
+      const connection = await open(options)
+      reached = true
+      return connection
+    } catch (error) {
+      // A server that was there a moment ago comes back: it is worth another try.
+      if (!reached || !(error instanceof StorageError) || error.failure !== 'absent') throw error
+      throw new StorageError('broken', error.message, { hint: error.hint, cause: error })
+    }
   }
 
   return {

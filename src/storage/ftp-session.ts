@@ -23,12 +23,12 @@ export interface FtpSession extends Connection {
   readonly root: string
 }
 
-/** A server that says nothing for so long while we wait is gone. */
-const SILENCE = 60_000
+/** The layer above gives up what stalls long before; this ends what it left alone. */
+const FORGOTTEN = 600_000
 
 /** Connect and log in. */
 export async function openFtp(options: FtpOptions, { signal }: CallOptions): Promise<FtpSession> {
-  const client = new Client(SILENCE)
+  const client = new Client(FORGOTTEN)
   const giveUp = (): void => client.close()
   signal?.addEventListener('abort', giveUp)
   try {

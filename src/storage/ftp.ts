@@ -36,18 +36,18 @@ export function ftpStorage(options: FtpOptions): Storage {
 
   return {
     location,
-    traits: { atomicCreate: false, connections: CONNECTIONS },
+    traits: { atomicCreate: false, connections: CONNECTIONS, reportsBytes: true },
 
-    get: (key, { range, signal } = {}) =>
-      use(`read ${key}`, { signal }, (session) => readFile(session.client, pathOf(session, key), range)),
+    get: (key, { range, signal, onBytes } = {}) =>
+      use(`read ${key}`, { signal }, (session) => readFile(session.client, pathOf(session, key), { range, onBytes })),
 
-    put: (key, body, { ifAbsent = false, signal } = {}) =>
+    put: (key, body, { ifAbsent = false, signal, onBytes } = {}) =>
       use(`write ${key}`, { signal }, async (session) => {
         const { client } = session
         const [path, temporary] = [pathOf(session, key), pathOf(session, temporaryKey())]
         try {
           for (const file of [temporary, path]) await makeParent(client, file, made)
-          await writeFile(client, temporary, body)
+          await writeFile(client, temporary, { body, onBytes })
           if (body.length <= READ_BACK) await compare(client, temporary, body)
           if (ifAbsent && (await sizeOf(client, path)) !== undefined) {
             await remove(client, temporary)
@@ -103,7 +103,7 @@ async function makeParent(client: Client, file: string, made: Set<string>): Prom
 }
 
 async function compare(client: Client, path: string, body: Uint8Array): Promise<void> {
-  const stored = await readFile(client, path, undefined)
+  const stored = await readFile(client, path, {})
   if (stored && Buffer.compare(stored, body) === 0) return
   throw new StorageError('broken', `the server gives back other bytes of ${path} than it was sent`)
 }

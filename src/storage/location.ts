@@ -85,6 +85,20 @@ function known<T extends z.ZodObject>(given: {
   throw new PermafrostError('CONFIG_INVALID', `the ${what} ${String(issue?.path[0])} of ${where}: ${issue?.message}`)
 }
 
+/** The host, for a socket: an IPv6 address without its brackets. @throws CONFIG_INVALID when there is none */
+export function hostOf({ host, printed }: Location): string {
+  if (host !== '') return host.replace(/^\[|\]$/g, '')
+  throw new PermafrostError('CONFIG_INVALID', `${printed} names no host`, { hint: 'write scheme://user@host/path' })
+}
+
+/** The directory on a server. @throws CONFIG_INVALID when there is none: a repository does not share the root with others */
+export function directoryOf({ path, printed }: Location): string {
+  if (path !== '' && path !== '/') return path
+  throw new PermafrostError('CONFIG_INVALID', `${printed} names no directory`, {
+    hint: 'write an absolute path, or /~/path below the one that the server starts in',
+  })
+}
+
 /** Options that every location over HTTP has. */
 export const HTTP_OPTIONS = {
   /** A file with the certificate of an authority to trust instead of the system's. */

@@ -17,6 +17,12 @@ export type OpenAdapter = (location: Location, context: AdapterContext) => Promi
 const ADAPTERS: Readonly<Record<string, () => Promise<OpenAdapter>>> = {
   file: async () => (await import('./open-file.ts')).openFile,
   s3: async () => (await import('./open-s3.ts')).openS3,
+  sftp: async () => (await import('./open-sftp.ts')).openSftpLocation,
+  ftp: async () => (await import('./open-ftp.ts')).openFtpLocation,
+  ftps: async () => (await import('./open-ftp.ts')).openFtpLocation,
+  webdav: async () => (await import('./open-webdav.ts')).openWebdav,
+  webdavs: async () => (await import('./open-webdav.ts')).openWebdav,
+  rclone: async () => (await import('./open-rclone.ts')).openRclone,
 }
 
 export interface OpenStorageOptions extends LayerOptions {

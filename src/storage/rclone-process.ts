@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { connect } from 'node:http2'
 import type { ClientHttp2Session, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2'
-import { Duplex } from 'node:stream'
+import { Duplex, Readable } from 'node:stream'
 import { isErrno, PermafrostError } from '../core/errors.ts'
+import { inSlices } from './read-body.ts'
 import type { CallOptions } from './storage.ts'
 import { StorageError } from './storage-error.ts'
 
@@ -101,7 +102,7 @@ export function rclone(remote: string): Rclone {
 
 function request(
   session: ClientHttp2Session,
-  { method, key, range, body, signal }: RcloneRequest,
+  { method, key, range, body, signal, onBytes }: RcloneRequest,
 ): Promise<RcloneAnswer> {
   return new Promise((done, fail) => {
     const headers = { ':method': method, ':path': `/${key}`, ...(range !== undefined && { range }) }
@@ -110,7 +111,10 @@ function request(
     const chunks: Buffer[] = []
     let answer: IncomingHttpHeaders & IncomingHttpStatusHeader = {}
     stream.on('response', (received) => (answer = received))
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+    stream.on('data', (chunk: Buffer) => {
+      chunks.push(chunk)
+      if (answer[':status'] === (range === undefined ? 200 : 206)) onBytes?.(chunk)
+    })
     stream.on('error', fail)
     stream.on('close', () => fail(new Error('the connection ended')))
     stream.on('end', () => {
@@ -121,7 +125,7 @@ function request(
       bytes.set(whole)
       done({ status: answer[':status'] ?? 0, size, body: bytes })
     })
-    if (body) stream.end(body)
+    if (body) Readable.from(inSlices(body, (bytes) => onBytes?.(bytes))).pipe(stream)
   })
 }
 

@@ -1,6 +1,7 @@
 import { PermafrostError } from '../core/errors.ts'
 import { rclone } from './rclone-process.ts'
 import type { Rclone, RcloneAnswer } from './rclone-process.ts'
+import { rangeHeader } from './read-body.ts'
 import { isKey } from './storage.ts'
 import type { ObjectInfo, Storage } from './storage.ts'
 import { StorageError } from './storage-error.ts'
@@ -19,20 +20,20 @@ export function rcloneStorage(remote: string): Storage {
 
   return {
     location,
-    traits: { atomicCreate: false, connections: CONNECTIONS },
+    traits: { atomicCreate: false, connections: CONNECTIONS, reportsBytes: true },
 
-    get: async (key, { range, signal } = {}) => {
+    get: async (key, { range, signal, onBytes } = {}) => {
       if (range?.length === 0) return (await sizeOf(child, key, signal)) === undefined ? undefined : new Uint8Array(0)
-      const bytes = range && `bytes=${range.offset}-${range.offset + range.length - 1}`
-      const answer = await child.send({ method: 'GET', key: checked(key), range: bytes, signal })
+      const bytes = range && rangeHeader(range)
+      const answer = await child.send({ method: 'GET', key: checked(key), range: bytes, signal, onBytes })
       if (answer.status === 404) return undefined
       if (answer.status === 416) return new Uint8Array(0)
       return expected(answer, `read ${key}`, location).body
     },
 
-    put: async (key, body, { ifAbsent = false, signal } = {}) => {
+    put: async (key, body, { ifAbsent = false, signal, onBytes } = {}) => {
       if (ifAbsent && (await sizeOf(child, key, signal)) !== undefined) return 'exists'
-      expected(await child.send({ method: 'POST', key: checked(key), body, signal }), `write ${key}`, location)
+      expected(await child.send({ method: 'POST', key: checked(key), body, signal, onBytes }), `write ${key}`, location)
       const stored = await sizeOf(child, key, signal)
       if (stored === body.length) return 'created'
       throw new StorageError('broken', `${location} kept ${stored ?? 0} of ${body.length} bytes of ${key}`)

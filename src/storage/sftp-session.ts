@@ -33,8 +33,8 @@ export interface SftpSession extends Connection {
 
 type Done<T> = (error: Error | null | undefined, value?: T) => void
 
-/** A server that says nothing for so long while we wait is gone; the slowest fsync that we saw took 20 s. */
-const SILENCE = 60_000
+/** The layer above gives up what stalls long before; this ends what it left alone. */
+const FORGOTTEN = 600_000
 const READY = 20_000
 
 /**
@@ -74,7 +74,7 @@ export async function openSftp(options: SftpOptions, { signal }: CallOptions): P
       })
     })
 
-  socket.setTimeout(SILENCE, () => end(new Error(`no answer within ${SILENCE / 1000} s`)))
+  socket.setTimeout(FORGOTTEN, () => end(new Error('no answer')))
   // An agent that does not answer is followed by the other ways to log in, and those end in an error of their own.
   client.on('error', (error) => error.level !== 'agent' && end(refused ?? error))
   client.on('close', () => end(new Error('the server closed it')))
@@ -103,7 +103,7 @@ export async function openSftp(options: SftpOptions, { signal }: CallOptions): P
         return lost === undefined
       },
       hold: (inUse) => {
-        socket.setTimeout(inUse ? SILENCE : 0)
+        socket.setTimeout(inUse ? FORGOTTEN : 0)
         if (inUse) socket.ref()
         else socket.unref()
       },

@@ -34,17 +34,17 @@ export function sftpStorage(options: SftpOptions): Storage {
 
   return {
     location,
-    traits: { atomicCreate: true, connections: CONNECTIONS },
+    traits: { atomicCreate: true, connections: CONNECTIONS, reportsBytes: true },
 
-    get: (key, { range, signal } = {}) =>
-      use(`read ${key}`, { signal }, (session) => readFile(session, pathOf(session, key), range)),
+    get: (key, { range, signal, onBytes } = {}) =>
+      use(`read ${key}`, { signal }, (session) => readFile(session, pathOf(session, key), { range, onBytes })),
 
-    put: (key, body, { ifAbsent = false, signal } = {}) =>
+    put: (key, body, { ifAbsent = false, signal, onBytes } = {}) =>
       use(`write ${key}`, { signal }, async (session) => {
         const [path, temporary] = [pathOf(session, key), pathOf(session, temporaryKey())]
         try {
           for (const file of [temporary, path]) await makeParent(session, file, made)
-          await writeFile(session, temporary, body)
+          await writeFile(session, temporary, { body, onBytes })
           return ifAbsent ? await createOnce(session, temporary, path) : await replace(session, temporary, path)
         } catch (error) {
           // Directories that somebody removed are made again next time.

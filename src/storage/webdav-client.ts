@@ -1,7 +1,10 @@
-import { Agent, request } from 'undici'
+import { Readable } from 'node:stream'
+import { request } from 'undici'
 import type { Dispatcher } from 'undici'
 import { PermafrostError } from '../core/errors.ts'
+import { httpDispatcher } from './http-dispatcher.ts'
 import { networkError } from './network-error.ts'
+import { inSlices, readBody } from './read-body.ts'
 import type { CallOptions } from './storage.ts'
 import { StorageError } from './storage-error.ts'
 
@@ -10,15 +13,16 @@ export interface WebdavOptions {
   readonly url: string
   readonly user?: string | undefined
   readonly password?: string | undefined
-  /** The certificate of an authority to trust instead of the system's, as PEM. */
+  /** A file with the certificate of an authority to trust instead of the system's. */
   readonly ca?: string | undefined
+  readonly proxy?: string | undefined
 }
 
 export interface WebdavRequest extends CallOptions {
   readonly method: string
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: Uint8Array | string
+  readonly body?: Uint8Array
   /** Statuses that are answers; any other is thrown as an error. */
   readonly expect: readonly number[]
   /** What is tried, for the message: `write packs/…`. */
@@ -38,35 +42,34 @@ export interface WebdavClient {
   send(asked: WebdavRequest): Promise<WebdavAnswer>
 }
 
-/** undici waits five minutes; a server that says nothing for so long is gone. */
-const SILENCE = 60_000
-
 /** WebDAV's verbs over HTTP, with a login and errors of ours. */
-export function webdavClient({ url: root, user, password, ca }: WebdavOptions, connections: number): WebdavClient {
+export function webdavClient({ url: root, user, password, ...http }: WebdavOptions, connections: number): WebdavClient {
   const base = root.replace(/\/+$/, '')
   const location = base.replace(/^http/, 'webdav')
-  const agent = new Agent({
-    connections,
-    headersTimeout: SILENCE,
-    bodyTimeout: SILENCE,
-    connect: { timeout: 20_000, ...(ca !== undefined && { ca }) },
-  })
+  const dispatcher = httpDispatcher({ ...http, connections })
   const authorization =
     user === undefined ? undefined : `Basic ${Buffer.from(`${user}:${password ?? ''}`).toString('base64')}`
 
   return {
     location,
     urlOf: (path) => (path === '' ? base : `${base}/${path}`),
-    send: async ({ method, url, headers, body, expect, doing, signal }) => {
+    send: async ({ method, url, headers, body, expect, doing, signal, onBytes }) => {
       try {
         const answer = await request(url, {
           method,
-          dispatcher: agent,
-          headers: { ...headers, ...(authorization !== undefined && { authorization }) },
-          ...(body !== undefined && { body }),
+          dispatcher,
+          headers: {
+            ...headers,
+            ...(authorization !== undefined && { authorization }),
+            ...(body !== undefined && { 'content-length': String(body.length) }),
+          },
+          ...(body !== undefined && { body: Readable.from(inSlices(body, (bytes) => onBytes?.(bytes))) }),
           ...(signal && { signal }),
         })
-        const bytes = new Uint8Array(await answer.body.arrayBuffer())
+        // The whole instead of a range is no part of what was asked for.
+        const wanted = headers?.['range'] === undefined ? 200 : 206
+        const reported = answer.statusCode === wanted ? onBytes : undefined
+        const bytes = await readBody(answer.body, { onBytes: reported, doing })
         if (!expect.includes(answer.statusCode)) throw refusal(answer, doing, location)
         return { status: answer.statusCode, headers: answer.headers, body: bytes }
       } catch (error) {
@@ -107,7 +110,7 @@ function refusal({ statusCode, headers }: Dispatcher.ResponseData, doing: string
       return new StorageError('busy', said, { retryAfter: retryAfter(headers['retry-after']) })
     default:
       return statusCode >= 500
-        ? new StorageError('broken', said, { hint: 'look at the log of the server' })
+        ? new StorageError('broken', said, { hint: 'look at the log of the server, and at the space on its disk' })
         : new StorageError('refused', said, { hint: 'look at the path of the location and at the log of the server' })
   }
 }

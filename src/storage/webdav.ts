@@ -1,4 +1,5 @@
 import { PermafrostError } from '../core/errors.ts'
+import { rangeHeader } from './read-body.ts'
 import { isKey } from './storage.ts'
 import type { CallOptions, ObjectInfo, Range, Storage } from './storage.ts'
 import { StorageError } from './storage-error.ts'
@@ -28,7 +29,7 @@ export function webdavStorage(options: WebdavOptions): Storage {
   const look = async (url: string, depth: '0' | '1', call: CallOptions): Promise<readonly WebdavEntry[]> => {
     const headers = { depth, 'content-type': 'application/xml' }
     const doing = `look at ${new URL(url).pathname}`
-    const asked = { method: 'PROPFIND', url, headers, body: PROPFIND, expect: [207, 404], doing, ...call }
+    const asked = { method: 'PROPFIND', url, headers, body: Buffer.from(PROPFIND), expect: [207, 404], doing, ...call }
     const { status, body } = await client.send(asked)
     return status === 404 ? [] : readMultistatus(Buffer.from(body).toString(), url)
   }
@@ -65,20 +66,21 @@ export function webdavStorage(options: WebdavOptions): Storage {
 
   return {
     location: client.location,
-    traits: { atomicCreate: false, connections: CONNECTIONS },
+    traits: { atomicCreate: false, connections: CONNECTIONS, reportsBytes: true },
 
-    get: async (key, { range, signal } = {}) => {
+    get: async (key, { range, signal, onBytes } = {}) => {
       if (range?.length === 0) return (await head(key, { signal })) && new Uint8Array(0)
-      const headers = range ? { range: `bytes=${range.offset}-${range.offset + range.length - 1}` } : {}
-      const asked = { method: 'GET', url: urlOf(key), headers, expect: [200, 206, 404, 416], signal }
+      const headers: Record<string, string> = range ? { range: rangeHeader(range) } : {}
+      const asked = { method: 'GET', url: urlOf(key), headers, expect: [200, 206, 404, 416], signal, onBytes }
       return contentOf(await client.send({ ...asked, doing: `read ${key}` }), range)
     },
 
-    put: async (key, body, { ifAbsent = false, signal } = {}) => {
+    put: async (key, body, { ifAbsent = false, signal, onBytes } = {}) => {
       const [temporary, doing] = [temporaryKey(), `write ${key}`]
       try {
         for (const url of [client.urlOf(temporary), urlOf(key)]) await makeParent(url, { signal })
-        await client.send({ method: 'PUT', url: client.urlOf(temporary), body, expect: [200, 201, 204], doing, signal })
+        const upload = { method: 'PUT', url: client.urlOf(temporary), body, expect: [200, 201, 204], doing }
+        await client.send({ ...upload, signal, onBytes })
         const stored = await head(temporary, { signal })
         if (stored?.size !== body.length)
           throw new StorageError(

@@ -5,12 +5,15 @@ import { startProftpd } from '../helpers/stores/proftpd.ts'
 import type { FtpServer } from '../helpers/stores/proftpd.ts'
 import { storageContract } from './storage-contract.ts'
 
+// These list a directory at a time, and have no pages.
+const FEW = { many: 100 }
+
 let proftpd: FtpServer
 beforeAll(async () => {
   proftpd = await startProftpd()
 })
 afterAll(() => proftpd[Symbol.asyncDispose]())
 
-storageContract('ftp, proftpd', async () => ftpStorage(proftpd.ftp()))
-storageContract('ftps, proftpd', async () => ftpStorage(proftpd.ftp('explicit')))
-storageContract('sftp, proftpd', async () => sftpStorage(proftpd.sftp()))
+storageContract('ftp, proftpd', async () => ftpStorage(proftpd.ftp()), FEW)
+storageContract('ftps, proftpd', async () => ftpStorage(proftpd.ftp('explicit')), FEW)
+storageContract('sftp, proftpd', async () => sftpStorage(proftpd.sftp()), FEW)

@@ -176,7 +176,7 @@ describe('a store over WebDAV says what is wrong:', () => {
   })
 
   it.runIf(canMount)('a full disk', async () => {
-    const server = await started(startLighttpd('full'))
+    const server = await started(startApache('full'))
     await holds(webdavStorage(server.place()), 'full', /no space left to write/)
   })
 })

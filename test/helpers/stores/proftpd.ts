@@ -21,6 +21,7 @@ export const hasProftpd = hasServer('/usr/sbin/proftpd', 'FTP, and SFTP with a p
 export interface FtpServer extends AsyncDisposable {
   readonly directory: string
   readonly ports: { readonly ftp: number; readonly sftp: number }
+  /** The file of the certificate. */
   readonly ca: string
   /** A directory of its own on the server for each call. */
   ftp(tls?: FtpOptions['tls']): FtpOptions
@@ -107,7 +108,7 @@ TLSECCertificateKeyFile ${keyFile}
   return {
     directory,
     ports,
-    ca: certificate,
+    ca: certificateFile,
     ftp: (tls = 'none') => ({ ...place(), port: ports.ftp, tls, ...(tls !== 'none' && { ca: certificate }) }),
     sftp: () => ({ ...place(), port: ports.sftp, trust: { knownHosts: [knownHosts] } }),
     [Symbol.asyncDispose]: async () => {

@@ -24,12 +24,8 @@ export interface WebdavServer extends AsyncDisposable {
   place(): WebdavOptions
 }
 
-/**
- * lighttpd, in the clear.
- *
- * @param kind `full` is a disk of 1 MiB: only where `canMount`
- */
-export async function startLighttpd(kind: 'usual' | 'read-only' | 'full' = 'usual'): Promise<WebdavServer> {
+/** lighttpd, in the clear. */
+export async function startLighttpd(kind: 'usual' | 'read-only' = 'usual'): Promise<WebdavServer> {
   const directory = makeDirectories('lighttpd')
   const port = await freePort()
   const config = join(directory, 'lighttpd.conf')
@@ -49,14 +45,16 @@ auth.backend.htpasswd.userfile = "${directory}/users"
 auth.require = ("/" => ("method" => "basic", "realm" => "permafrost", "require" => "valid-user"))
 `,
   )
-  const run = ['/usr/sbin/lighttpd', '-D', '-f', config] as const
-  const [command, ...args] = kind === 'full' ? onSmallDisk(join(directory, 'data'), run) : run
-  const server = await startServer(command, args, { port })
+  const server = await startServer('/usr/sbin/lighttpd', ['-D', '-f', config], { port })
   return serve(server, directory, { url: `http://127.0.0.1:${port}` })
 }
 
-/** Apache, over TLS. */
-export async function startApache(): Promise<WebdavServer> {
+/**
+ * Apache, over TLS.
+ *
+ * @param kind `full` has a disk of 1 MiB: only where `canMount`
+ */
+export async function startApache(kind: 'usual' | 'full' = 'usual'): Promise<WebdavServer> {
   const directory = makeDirectories('apache')
   const port = await freePort()
   const modules = [
@@ -70,7 +68,7 @@ export async function startApache(): Promise<WebdavServer> {
     'dav_fs',
     'ssl',
   ]
-  const { certificateFile, keyFile, certificate } = makeCertificate(directory)
+  const { certificateFile, keyFile } = makeCertificate(directory)
   const config = join(directory, 'apache.conf')
   writeFileSync(
     config,
@@ -96,8 +94,10 @@ DocumentRoot ${directory}/data
 </Directory>
 `,
   )
-  const server = await startServer('/usr/sbin/apache2', ['-DFOREGROUND', '-f', config], { port })
-  return serve(server, directory, { url: `https://127.0.0.1:${port}`, ca: certificate })
+  const run = ['/usr/sbin/apache2', '-DFOREGROUND', '-f', config] as const
+  const [command, ...args] = kind === 'full' ? onSmallDisk(join(directory, 'data'), run) : run
+  const server = await startServer(command, args, { port })
+  return serve(server, directory, { url: `https://127.0.0.1:${port}`, ca: certificateFile })
 }
 
 function makeDirectories(name: string): string {

@@ -21,6 +21,8 @@ export const layout = {
   condemned: { prefix: 'condemned/', key: (id: string) => `condemned/${id}` },
   revoked: { prefix: 'revoked/', key: (announcement: string) => `revoked/${announcement}` },
   pins: { prefix: 'pins/', key: (id: string) => `pins/${id}` },
+  /** Where a store without writes that are whole at once keeps those under way. */
+  unfinished: { prefix: 'tmp/' },
   attest: {
     prefix: 'attest/',
     of: (backup: string) => `attest/${backup}/`,

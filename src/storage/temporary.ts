@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { layout } from '../core/layout.ts'
 
 /**
- * Where unfinished writes lie in stores that cannot create an object in one step: under a key of their own, so that a reader
- * of any other prefix never sees them, and `prune` finds what a killed writer left behind.
+ * A name for a write under way that nobody else writes to, in a store that cannot create an object in one step. It lies under a
+ * prefix of its own, so that a reader of any other never sees it, and `prune` finds what a killed writer left behind.
  */
-export const TEMPORARY = 'tmp/'
-
-/** A name that nobody else writes to. */
 export function temporaryKey(): string {
-  return TEMPORARY + randomBytes(16).toString('hex')
+  return layout.unfinished.prefix + randomBytes(16).toString('hex')
 }

@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../../src/engine/free-port.ts'
+import { fingerprintOf } from '../../../src/storage/known-hosts.ts'
 import type { SftpOptions } from '../../../src/storage/sftp-session.ts'
 import { hasServer, removeDirectory, runTool, serverDirectory, startServer } from './server-process.ts'
 
@@ -14,6 +15,8 @@ export interface SftpServer extends AsyncDisposable {
   readonly port: number
   readonly directory: string
   readonly knownHosts: string
+  /** Of its host key. */
+  readonly fingerprint: string
 }
 
 /**
@@ -57,6 +60,7 @@ ForceCommand ${subsystem}
     port,
     directory,
     knownHosts,
+    fingerprint: fingerprintOf(Buffer.from(readFileSync(`${hostKey}.pub`, 'utf8').split(' ')[1] ?? '', 'base64')),
     place: () => ({
       host: '127.0.0.1',
       port,

@@ -4,18 +4,8 @@ import { freePort } from '../../../src/engine/free-port.ts'
 import type { FtpOptions } from '../../../src/storage/ftp-session.ts'
 import type { SftpOptions } from '../../../src/storage/sftp-session.ts'
 import { makeCertificate } from './certificate.ts'
-import {
-  hasServer,
-  ownedByServer,
-  removeDirectory,
-  runTool,
-  serverDirectory,
-  serverUser,
-  startServer,
-} from './server-process.ts'
+import { ownedByServer, removeDirectory, runTool, serverDirectory, serverUser, startServer } from './server-process.ts'
 import { knownHost, makeKey } from './sshd.ts'
-
-export const hasProftpd = hasServer('/usr/sbin/proftpd', 'FTP, and SFTP with a password')
 
 /** A real proftpd with one user, for FTP, FTPS and SFTP. */
 export interface FtpServer extends AsyncDisposable {

@@ -41,6 +41,19 @@ export function hasServer(program: string, what: string): boolean {
   return found
 }
 
+/** Whether it has all of those whose objects are files. */
+export const hasFileServers = [
+  '/usr/bin/rclone',
+  '/usr/lib/lighttpd/mod_webdav.so',
+  '/usr/lib/proftpd/mod_sftp.so',
+  '/usr/sbin/apache2',
+  '/usr/sbin/lighttpd',
+  '/usr/sbin/proftpd',
+  '/usr/sbin/sshd',
+]
+  .map((program) => hasServer(program, 'SFTP, FTP, WebDAV and rclone'))
+  .every(Boolean)
+
 /** Start a server and wait until it answers at its port; disposing of it kills it by its own process id. */
 export async function startServer(
   command: string,

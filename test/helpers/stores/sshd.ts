@@ -1,12 +1,10 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../../../src/engine/free-port.ts'
 import { fingerprintOf } from '../../../src/storage/known-hosts.ts'
 import type { SftpOptions } from '../../../src/storage/sftp-session.ts'
-import { hasServer, removeDirectory, runTool, serverDirectory, startServer } from './server-process.ts'
-
-export const hasSshd = hasServer('/usr/sbin/sshd', 'SFTP with OpenSSH')
+import { removeDirectory, runTool, serverDirectory, startServer } from './server-process.ts'
 
 /** A real OpenSSH server with a user's key and a file of known hosts. */
 export interface SftpServer extends AsyncDisposable {
@@ -78,6 +76,11 @@ ForceCommand ${subsystem}
 
 export function makeKey(path: string, ...more: readonly string[]): void {
   runTool('ssh-keygen', '-q', '-t', 'ed25519', '-f', path, '-C', 'test', ...(more.length > 0 ? more : ['-N', '']))
+}
+
+/** Let a key in. */
+export function authorize({ directory }: SftpServer, keyFile: string): void {
+  appendFileSync(join(directory, 'authorized-keys'), readFileSync(`${keyFile}.pub`))
 }
 
 /** A line of a file of known hosts. */

@@ -4,18 +4,7 @@ import { freePort } from '../../../src/engine/free-port.ts'
 import type { WebdavOptions } from '../../../src/storage/webdav-client.ts'
 import { makeCertificate } from './certificate.ts'
 import { PASSWORD } from './proftpd.ts'
-import {
-  hasServer,
-  onSmallDisk,
-  ownedByServer,
-  removeDirectory,
-  runTool,
-  serverDirectory,
-  startServer,
-} from './server-process.ts'
-
-export const hasLighttpd = hasServer('/usr/sbin/lighttpd', 'WebDAV with lighttpd')
-export const hasApache = hasServer('/usr/sbin/apache2', 'WebDAV with Apache')
+import { onSmallDisk, ownedByServer, removeDirectory, runTool, serverDirectory, startServer } from './server-process.ts'
 
 /** A real WebDAV server with one user. */
 export interface WebdavServer extends AsyncDisposable {

@@ -44,7 +44,7 @@ export function rclone(remote: string): Rclone {
     const pipe = Duplex.from({ readable: child.stdout, writable: child.stdin })
     const session = connect('http://rclone', { createConnection: () => pipe })
     const end = (error: Error): void => {
-      running = undefined
+      if (running?.session === session) running = undefined
       session.destroy(error)
     }
     // Requests on their way say what happened.

@@ -88,8 +88,8 @@ async function readRange(
 }
 
 /**
- * Many requests on their way at a time; what is done is reported in order. After a failure no more are sent, and all answers are awaited before it is thrown: the
- * server gives the handle of a closed file to the next one.
+ * Many requests on their way at a time; what is done is reported in order. After a failure no more are sent, and all answers
+ * are awaited before it is thrown: the server gives the handle of a closed file to the next one.
  */
 async function pipelined(
   length: number,

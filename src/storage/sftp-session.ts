@@ -63,16 +63,18 @@ export async function openSftp(options: SftpOptions, { signal }: CallOptions): P
     for (const fail of waiting) fail(lost)
     waiting.clear()
   }
-  const call = <T>(start: (done: Done<T>) => void): Promise<T> =>
-    new Promise((resolve, reject) => {
-      if (lost) return reject(lost)
-      waiting.add(reject)
-      start((error, value) => {
-        waiting.delete(reject)
-        if (error) reject(error)
-        else resolve(value as T)
-      })
-    })
+  // ssh2 leaves requests unanswered when the connection goes, and throws for those that the server does not offer.
+  const call = <T>(start: (done: Done<T>) => void): Promise<T> => {
+    if (lost) return Promise.reject(lost)
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    waiting.add(reject)
+    try {
+      start((error, value) => (error ? reject(error) : resolve(value as T)))
+    } catch (error) {
+      reject(error)
+    }
+    return promise.finally(() => waiting.delete(reject))
+  }
 
   socket.setTimeout(FORGOTTEN, () => end(new Error('no answer')))
   // An agent that does not answer is followed by the other ways to log in, and those end in an error of their own.

@@ -75,7 +75,7 @@ describe.runIf(hasFileServers)('Files on a server', () => {
     // A bit that flips in a pack is found by verify and by every reader; FTP itself has nothing against it.
     it.each(faults('reset', 'end', 'hang').map((fault) => [nameOf(fault), fault] as const))(
       'goes on: %s',
-      (_name, fault) => survives(open, proftpd.ports.ftp, (n) => (n < 4 ? fault : undefined)),
+      (_name, fault) => survives(open, proftpd.ports.ftp, (n) => (n < 6 ? fault : undefined)),
     )
 
     it('stores a record again when a bit of it flipped on the way', async () => {

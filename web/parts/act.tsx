@@ -1,0 +1,59 @@
+import { useSignal } from '@preact/signals'
+import type { ComponentChildren } from 'preact'
+import { post, problemOf } from '../api.ts'
+import type { ShownProblem } from '../api.ts'
+import { hear } from '../live.ts'
+import { go } from '../route.ts'
+import { may } from '../session.ts'
+import type { OperationRequest, Scope } from '../types.ts'
+import { ProblemNote } from './note.tsx'
+
+/** Start an operation and go where it can be followed. @throws Refused */
+export async function start(request: OperationRequest): Promise<void> {
+  const { operation } = await post('/operations', request)
+  hear(operation)
+  go('operations', operation.id)
+}
+
+/** A button that does something that takes a while and can be refused; it says so beside itself. */
+export function Act({
+  scope,
+  act,
+  primary = false,
+  disabled = false,
+  children,
+}: {
+  readonly scope: Scope
+  readonly act: () => Promise<void>
+  readonly primary?: boolean
+  readonly disabled?: boolean
+  readonly children: ComponentChildren
+}) {
+  const busy = useSignal(false)
+  const problem = useSignal<ShownProblem | undefined>(undefined)
+  const run = async (): Promise<void> => {
+    busy.value = true
+    problem.value = undefined
+    try {
+      await act()
+    } catch (error) {
+      problem.value = problemOf(error)
+    }
+    busy.value = false
+  }
+  const allowed = may(scope)
+  return (
+    <>
+      <button
+        type="button"
+        class={primary ? 'primary' : undefined}
+        disabled={busy.value || disabled || !allowed}
+        title={allowed ? undefined : `Needs a token with the scope ${scope}`}
+        onClick={() => void run()}
+      >
+        {children}
+      </button>
+      {problem.value && <ProblemNote problem={problem.value} />}
+    </>
+  )
+}

@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { PermafrostError, toPermafrostError } from '../core/errors.ts'
 import type { AddCommand, Run } from './command.ts'
+import { addAgent } from './commands/agent.ts'
 import { addBackup } from './commands/backup.ts'
 import { addConfig } from './commands/config.ts'
 import { addDemo } from './commands/demo.ts'
@@ -20,6 +21,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore]],
   ['TRUST', [addVerify, addDoctor]],
   ['SPACE', [addForget, addPrune]],
+  ['RUN', [addAgent]],
   ['SET UP', [addRepo, addConfig, addDemo]],
 ]
 

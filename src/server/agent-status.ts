@@ -1,7 +1,6 @@
 import type { BackupIndex } from './backup-index.ts'
 import type { ListedBackupAnswer } from './contract/backups.ts'
-import type { Operation, OperationKind } from './contract/operations.ts'
-import type { ScheduledKind } from './contract/agent.ts'
+import type { Operation } from './contract/operations.ts'
 import type { AnswerOf } from './contract/routes.ts'
 import { hasEnded } from './jobs.ts'
 import type { Jobs } from './jobs.ts'
@@ -54,18 +53,6 @@ export async function agentStatus({ index, jobs, schedule, ports, started }: Sta
     running: operations.filter(({ state }) => state === 'running'),
     queued: operations.filter(({ state }) => state === 'queued').length,
   }
-}
-
-/** When the last of a kind went well; of backups, whoever made it. */
-export function lastSuccess(
-  kind: ScheduledKind | OperationKind,
-  { backups, operations }: { readonly backups: readonly Read[]; readonly operations: readonly Operation[] },
-): Date | undefined {
-  const operation = operations.find((one) => one.kind === kind && one.state === 'ok')
-  const made = kind === 'backup' ? backups.findLast(({ status }) => status === 'complete')?.started : undefined
-  const times = [operation?.started, made].filter((time) => time !== undefined).toSorted()
-  const last = times.at(-1)
-  return last === undefined ? undefined : new Date(last)
 }
 
 function isProven({ proven, damaged }: Read): boolean {

@@ -3,21 +3,26 @@ import { createServer as createHttpsServer } from 'node:https'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { makeBackupId } from '../core/backup-id.ts'
-import { PermafrostError, toPermafrostError } from '../core/errors.ts'
-import { recordAudit } from '../repository/history.ts'
+import { PermafrostError } from '../core/errors.ts'
 import type { Purpose, Repository } from '../repository/repository.ts'
+import { meterStorage } from '../storage/meter.ts'
+import { agentStatus } from './agent-status.ts'
 import { createApp } from './app.ts'
-import type { Audited } from './app.ts'
+import { createAudit } from './audit.ts'
 import { createAuth } from './auth.ts'
 import { backupIndex } from './backup-index.ts'
 import { consoleFiles } from './console-files.ts'
+import { API } from './contract/routes.ts'
 import { engineLease } from './engine-lease.ts'
 import { execute } from './execute.ts'
 import { isLoopback } from './guards.ts'
-import { createHandlers } from './handlers.ts'
+import { createHandlers, scheduleAnswer } from './handlers.ts'
 import { createHistory } from './history.ts'
 import { createJobs } from './jobs.ts'
+import { createMetrics } from './metrics.ts'
+import type { Metrics } from './metrics.ts'
+import { observe } from './observe.ts'
+import { openApi } from './openapi.ts'
 import type { AgentPorts, AgentSettings } from './ports.ts'
 import { createSchedule } from './schedule.ts'
 
@@ -35,7 +40,9 @@ export interface Agent {
  *
  * @throws CONFIG_INVALID for a public address without tokens and TLS, CONFLICT when the port is taken
  */
-export async function startAgent(ports: AgentPorts): Promise<Agent> {
+export async function startAgent(outer: AgentPorts): Promise<Agent> {
+  const metrics = createMetrics(outer.version)
+  const ports = metered(outer, metrics)
   const { clock, random, log, hostname } = ports
   let settings = ports.settings()
   refusePublic(settings)
@@ -54,42 +61,36 @@ export async function startAgent(ports: AgentPorts): Promise<Agent> {
   const auth = createAuth({ tokens: () => settings.tokens, clock, random })
   const repository = () => repositories.open('read')
   const index = backupIndex(repository, clock)
-  const audit = (entry: Audited): void => {
-    const { at: _, action, ...facts } = entry
-    log({ level: 'audit', message: action, ...facts })
-    const id = makeBackupId(clock(), random(6))
-    void repositories
-      .open('write')
-      .then((open) => recordAudit(open, { id, value: entry }, random))
-      .catch((error: unknown) =>
-        log({ level: 'warning', message: `an audit entry is in this log only: ${said(error)}` }),
-      )
-  }
-  const handlers = createHandlers({
-    ports,
-    auth,
-    jobs,
-    schedule: () => schedule,
-    index,
-    engines,
-    repository,
-    started: clock(),
-  })
+  const audit = createAudit(() => repositories.open('write'), ports)
+  const notices = observe(jobs, metrics, { settings: () => settings, ports })
+  const context = { ports, auth, jobs, schedule: () => schedule, index, engines, repository, started: clock() }
+  const handlers = createHandlers(context)
   const app = createApp({
     handlers,
     auth,
     clock,
     log,
-    audit,
+    audit: audit.write,
     secure: settings.tls !== undefined,
-    more: (more) => void more.get('*', consoleFiles(ports.console)),
+    more: (more, guard) => {
+      more.get(`${API}/openapi.json`, (c) => c.json(openApi(ports.version)))
+      more.get('/metrics', async (c) => {
+        guard(c, 'read')
+        metrics.stands(await agentStatus(context), scheduleAnswer(context))
+        return c.body(await metrics.text(), 200, { 'Content-Type': metrics.contentType })
+      })
+      more.get('*', consoleFiles(ports.console))
+    },
   })
   const server = createAdaptorServer({
     fetch: app.fetch,
     ...(settings.tls ? { createServer: createHttpsServer, serverOptions: settings.tls } : { createServer }),
   }) as Server
   await listen(server, settings)
-  const timer = ticker(() => schedule.tick())
+  const timer = ticker(() => {
+    for (const { kind, overdue } of scheduleAnswer(context).entries) notices.overdue(kind, overdue)
+    return schedule.tick()
+  })
   const { port } = server.address() as AddressInfo
   return {
     url: `${settings.tls ? 'https' : 'http'}://${settings.host.includes(':') ? `[${settings.host}]` : settings.host}:${port}`,
@@ -106,6 +107,18 @@ export async function startAgent(ports: AgentPorts): Promise<Agent> {
       await jobs.stop()
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
+      await audit.flush()
+    },
+  }
+}
+
+/** Every call of the store is counted. */
+function metered(ports: AgentPorts, metrics: Metrics): AgentPorts {
+  return {
+    ...ports,
+    openRepository: async (purpose) => {
+      const repository = await ports.openRepository(purpose)
+      return { ...repository, storage: meterStorage(repository.storage, metrics.stored) }
     },
   }
 }
@@ -165,8 +178,4 @@ async function listen(server: Server, { host, port }: AgentSettings): Promise<vo
     })
     server.listen(port, host, done)
   })
-}
-
-function said(error: unknown): string {
-  return toPermafrostError(error).message
 }

@@ -3,9 +3,10 @@ import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { z } from 'zod'
 import { PermafrostError } from '../core/errors.ts'
-import { allows } from './auth.ts'
+import { allows, NotSignedIn } from './auth.ts'
 import type { Auth, Principal } from './auth.ts'
 import { createBucket } from './bucket.ts'
+import type { Bucket } from './bucket.ts'
 import { API, ROUTES } from './contract/routes.ts'
 import type { AnswerOf, BodyOf, QueryOf, Route, RouteName } from './contract/routes.ts'
 import type { Scope } from './contract/shapes.ts'
@@ -66,7 +67,8 @@ const FAILURES = { capacity: 10, perSecond: 1 / 30 }
 export function createApp(options: AppOptions): Hono {
   const { auth, clock, log, more } = options
   const app = new Hono()
-  const guard = principalOf(auth, clock)
+  const failures = createBucket(FAILURES, clock)
+  const guard = guardOf(auth, failures)
   app.use(
     headers,
     rateLimit(clock),
@@ -76,7 +78,7 @@ export function createApp(options: AppOptions): Hono {
   )
   for (const name of Object.keys(ROUTES) as RouteName[]) {
     const route: Route = ROUTES[name]
-    app.on(route.method, `${API}${route.path}`, (c) => answer(c, { name, route, guard }, options))
+    app.on(route.method, `${API}${route.path}`, (c) => answer(c, { name, route, guard, failures }, options))
   }
   more(app, (c, scope) => guard(c, scope) as Principal)
   app.notFound((c) => problem(c, new PermafrostError('NOT_FOUND', `there is nothing at ${c.req.path}`)))
@@ -90,25 +92,25 @@ export function createApp(options: AppOptions): Hono {
 
 function problem(c: Context, error: unknown): Response {
   const body = problemOf(error)
-  if (body.status === 401) c.header('WWW-Authenticate', 'Bearer')
-  if (body.status === 429) c.header('Retry-After', '1')
+  // That our own store or server turned us away is no reason for the client to sign in again.
+  const status = body.status === 401 && !(error instanceof NotSignedIn) ? 502 : body.status
+  if (status === 401) c.header('WWW-Authenticate', 'Bearer')
+  if (status === 429) c.header('Retry-After', '1')
   c.header('Content-Type', 'application/problem+json')
-  return c.body(JSON.stringify(body), body.status as 400)
+  return c.body(JSON.stringify({ ...body, status }), status as 400)
 }
 
 type Guard = (c: Context, scope: Scope | 'open') => Principal | undefined
 
-/** Who asks, and may they: wrong tokens cost, so that nobody tries them all. */
-function principalOf(auth: Auth, clock: () => Date): Guard {
-  const failures = createBucket(FAILURES, clock)
+/** Who asks, and may they. */
+function guardOf(auth: Auth, failures: Bucket): Guard {
   return (c, scope) => {
     const authorization = c.req.header('authorization')
-    if (authorization !== undefined && !failures.has(addressOf(c))) throw tooMany()
+    if (authorization !== undefined) refuseGuessing(c, failures)
     const principal = auth.identify({ authorization, session: getCookie(c, COOKIE) })
     if (!principal && authorization !== undefined) failures.take(addressOf(c))
     if (scope === 'open') return principal
-    if (!principal)
-      throw new PermafrostError('UNAUTHORIZED', 'sign in, or send a token', { hint: 'Authorization: Bearer <token>' })
+    if (!principal) throw new NotSignedIn()
     refuseBeyond(principal, scope)
     return principal
   }
@@ -119,21 +121,29 @@ function refuseBeyond(principal: Principal, scope: Scope): void {
   throw new PermafrostError('FORBIDDEN', `the token ${principal.name} may ${principal.scope}, and this needs ${scope}`)
 }
 
-function tooMany(): PermafrostError {
-  return new PermafrostError('TOO_MANY', 'too many wrong tokens', { hint: 'wait some minutes' })
+/** Wrong tokens cost, so that nobody tries them all. */
+function refuseGuessing(c: Context, failures: Bucket): void {
+  if (failures.has(addressOf(c))) return
+  throw new PermafrostError('TOO_MANY', 'too many wrong tokens', { hint: 'wait some minutes' })
 }
 
 interface Registered {
   readonly name: RouteName
   readonly route: Route
   readonly guard: Guard
+  readonly failures: Bucket
 }
 
-async function answer(c: Context, { name, route, guard }: Registered, options: AppOptions): Promise<Response> {
+async function answer(
+  c: Context,
+  { name, route, guard, failures }: Registered,
+  options: AppOptions,
+): Promise<Response> {
   let principal: Principal | undefined
   let outcome = 200
   let facts: { readonly kind?: string; readonly operation?: string } = {}
   try {
+    if (name === 'signIn') refuseGuessing(c, failures)
     principal = guard(c, route.scope)
     const call: Call = {
       query: parse(route.query, c.req.query()),
@@ -152,6 +162,7 @@ async function answer(c: Context, { name, route, guard }: Registered, options: A
     return response
   } catch (error) {
     outcome = problemOf(error).status
+    if (name === 'signIn' && error instanceof NotSignedIn) failures.take(addressOf(c))
     throw error
   } finally {
     if (route.method !== 'GET') {

@@ -1,3 +1,4 @@
+import { PermafrostError } from '../core/errors.ts'
 import { SCOPES } from './contract/shapes.ts'
 import type { Scope } from './contract/shapes.ts'
 import { digestOf, findToken } from './tokens.ts'
@@ -30,6 +31,13 @@ export interface Auth {
   /** Trade a token for a session. */
   signIn(token: string): Session | undefined
   signOut(session: string): void
+}
+
+/** Nobody that is known. */
+export class NotSignedIn extends PermafrostError {
+  constructor(message = 'sign in, or send a token') {
+    super('UNAUTHORIZED', message, { hint: 'Authorization: Bearer <token>' })
+  }
 }
 
 const SESSION_HOURS = 12

@@ -10,6 +10,7 @@ import { readAudit } from '../repository/history.ts'
 import { agentStatus } from './agent-status.ts'
 import type { StatusSources } from './agent-status.ts'
 import type { Call, Handlers } from './app.ts'
+import { NotSignedIn } from './auth.ts'
 import type { Auth } from './auth.ts'
 import { auditEntry } from './contract/agent.ts'
 import { scopeOf } from './contract/operations.ts'
@@ -39,7 +40,7 @@ export function createHandlers(ctx: HandlerContext): Handlers {
     session: async ({ principal }) => sessionAnswer(auth, principal),
     signIn: async ({ body, session }) => {
       const signedIn = auth.signIn(body.token)
-      if (!signedIn) throw new PermafrostError('UNAUTHORIZED', 'this token is not known')
+      if (!signedIn) throw new NotSignedIn('this token is not known')
       session.set(signedIn.id, signedIn.principal.expires ?? '')
       return sessionAnswer(auth, signedIn.principal)
     },
@@ -159,7 +160,8 @@ function sessionAnswer(auth: Auth, principal: Call['principal']): AnswerOf<'sess
   }
 }
 
-function scheduleAnswer({ schedule, jobs, ports }: HandlerContext): AnswerOf<'schedule'> {
+/** What comes next, and what should have come. */
+export function scheduleAnswer({ schedule, jobs, ports }: HandlerContext): AnswerOf<'schedule'> {
   const operations = jobs.list()
   return {
     paused: schedule().isPaused,

@@ -63,7 +63,8 @@ export function createHistory(open: () => Promise<Repository>, ports: HistoryPor
     load: async () => {
       try {
         const jobs = await Promise.all((await readOperations(await open(), NEWEST)).map(revive))
-        return jobs.flat()
+        // Ids are exact to the second only.
+        return jobs.flat().sort((a, b) => (a.operation.queued < b.operation.queued ? -1 : 1))
       } catch (error) {
         log(failed('the history of operations cannot be read', error))
         return []

@@ -1,18 +1,16 @@
 import { createAdaptorServer } from '@hono/node-server'
 import { createServer as createHttpsServer } from 'node:https'
+import type { Server as SecureServer } from 'node:https'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { PermafrostError } from '../core/errors.ts'
 import type { Purpose, Repository } from '../repository/repository.ts'
 import { meterStorage } from '../storage/meter.ts'
-import { agentStatus } from './agent-status.ts'
 import { createApp } from './app.ts'
 import { createAudit } from './audit.ts'
 import { createAuth } from './auth.ts'
 import { backupIndex } from './backup-index.ts'
-import { consoleFiles } from './console-files.ts'
-import { API } from './contract/routes.ts'
 import { engineLease } from './engine-lease.ts'
 import { execute } from './execute.ts'
 import { isLoopback } from './guards.ts'
@@ -21,8 +19,8 @@ import { createHistory } from './history.ts'
 import { createJobs } from './jobs.ts'
 import { createMetrics } from './metrics.ts'
 import type { Metrics } from './metrics.ts'
+import { addMoreRoutes } from './more-routes.ts'
 import { observe } from './observe.ts'
-import { openApi } from './openapi.ts'
 import type { AgentPorts, AgentSettings } from './ports.ts'
 import { createSchedule } from './schedule.ts'
 
@@ -72,20 +70,12 @@ export async function startAgent(outer: AgentPorts): Promise<Agent> {
     log,
     audit: audit.write,
     secure: settings.tls !== undefined,
-    more: (more, guard) => {
-      more.get(`${API}/openapi.json`, (c) => c.json(openApi(ports.version)))
-      more.get('/metrics', async (c) => {
-        guard(c, 'read')
-        metrics.stands(await agentStatus(context), scheduleAnswer(context))
-        return c.body(await metrics.text(), 200, { 'Content-Type': metrics.contentType })
-      })
-      more.get('*', consoleFiles(ports.console))
-    },
+    more: (more, guard) => addMoreRoutes(more, { ...context, metrics, audit, compat: settings.compat }, guard),
   })
   const server = createAdaptorServer({
     fetch: app.fetch,
     ...(settings.tls ? { createServer: createHttpsServer, serverOptions: settings.tls } : { createServer }),
-  }) as Server
+  }) as Server | SecureServer
   await listen(server, settings)
   const timer = ticker(() => {
     for (const { kind, overdue } of scheduleAnswer(context).entries) notices.overdue(kind, overdue)
@@ -100,6 +90,7 @@ export async function startAgent(outer: AgentPorts): Promise<Agent> {
       schedule = createSchedule(fresh, jobs, ports)
       settings = fresh
       repositories.forget()
+      if (fresh.tls && 'setSecureContext' in server) server.setSecureContext(fresh.tls)
       timer.now()
     },
     stop: async () => {
@@ -167,7 +158,7 @@ function ticker(tick: () => number): { readonly now: () => void; readonly stop: 
   return { now, stop: () => clearTimeout(timer) }
 }
 
-async function listen(server: Server, { host, port }: AgentSettings): Promise<void> {
+async function listen(server: Server | SecureServer, { host, port }: AgentSettings): Promise<void> {
   await new Promise<void>((done, fail) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const message =

@@ -161,11 +161,11 @@ function sessionAnswer(auth: Auth, principal: Call['principal']): AnswerOf<'sess
 }
 
 /** What comes next, and what should have come. */
-export function scheduleAnswer({ schedule, jobs, ports }: HandlerContext): AnswerOf<'schedule'> {
+export function scheduleAnswer({ schedule, jobs }: Pick<HandlerContext, 'schedule' | 'jobs'>): AnswerOf<'schedule'> {
   const operations = jobs.list()
   return {
     paused: schedule().isPaused,
-    timezone: ports.settings().schedule.timezone,
+    timezone: schedule().timezone,
     entries: schedule()
       .entries()
       .map(({ kind, cron, next }) => {

@@ -19,6 +19,7 @@ export interface Schedule {
   entries(): readonly ScheduleEntry[]
   /** Start what is due, and say in how many milliseconds to look again. */
   tick(): number
+  readonly timezone: string
   readonly isPaused: boolean
   pause(): void
   resume(): void
@@ -85,6 +86,7 @@ export function createSchedule(settings: AgentSettings, jobs: Jobs, ports: Sched
       const next = Math.min(...[...due.values()].map((at) => (at ? at.getTime() - now.getTime() : LONGEST_WAIT)))
       return Math.max(0, Math.min(LONGEST_WAIT, next))
     },
+    timezone,
     get isPaused() {
       return isPaused
     },

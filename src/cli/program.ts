@@ -9,6 +9,7 @@ import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addForget } from './commands/forget.ts'
 import { addList } from './commands/list.ts'
+import { addOperations } from './commands/operations.ts'
 import { addPrune } from './commands/prune.ts'
 import { addRepo } from './commands/repo.ts'
 import { addRestore } from './commands/restore.ts'
@@ -21,7 +22,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore]],
   ['TRUST', [addVerify, addDoctor]],
   ['SPACE', [addForget, addPrune]],
-  ['RUN', [addAgent]],
+  ['RUN', [addAgent, addOperations]],
   ['SET UP', [addRepo, addConfig, addDemo]],
 ]
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { PermafrostError } from '../../src/core/errors.ts'
 import type {
@@ -27,7 +28,7 @@ interface Stage {
   at(time: string): void
   started(): readonly string[]
   /** End what runs, well or not. */
-  finish(error?: PermafrostError): Promise<void>
+  finish(failure?: PermafrostError): Promise<void>
   readonly settings: AgentSettings
   readonly clock: () => Date
   readonly log: string[]
@@ -86,12 +87,11 @@ function stage({ now, cron, schedule, settings: more, history = [] }: StageOptio
         .list()
         .toReversed()
         .map(({ kind, queued }) => `${kind} ${queued.slice(0, 16)}`),
-    finish: async (error) => {
-      await Promise.resolve()
+    finish: async (failure) => {
       const open = jobs.list().filter(({ state }) => state === 'running')
       await new Promise((done) => setImmediate(done))
       for (const one of running.splice(0)) {
-        if (error) one.reject(error)
+        if (failure) one.reject(failure)
         else one.resolve()
       }
       await Promise.all(open.map(({ id }) => jobs.ended(id)))
@@ -102,8 +102,16 @@ function stage({ now, cron, schedule, settings: more, history = [] }: StageOptio
 
 function past(kind: OperationKind, queued: string, state: OperationState = 'ok'): Job {
   const operation: Operation = {
-    ...{ id: queued, kind, state, by: 'schedule', host: 'test', request: {}, findings: 0 },
-    ...{ queued, started: queued, finished: queued },
+    id: queued,
+    kind,
+    state,
+    by: 'schedule',
+    host: 'test',
+    request: {},
+    findings: 0,
+    queued,
+    started: queued,
+    finished: queued,
   }
   return { operation, log: createJobLog() }
 }
@@ -273,7 +281,7 @@ describe('notices', () => {
       } as unknown as AgentPorts
       const notices = observe(s.jobs, createMetrics('test'), { settings: () => s.settings, ports })
       const until = async (count: number) => {
-        while (told.length < count) await new Promise((done) => setTimeout(done, 5))
+        while (told.length < count) await sleep(5)
       }
       s.jobs.start({ kind: 'backup' }, 'a')
       await s.finish(new PermafrostError('STORAGE_UNAVAILABLE', 'the disk is full'))

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { PermafrostError } from '../../core/errors.ts'
 import type { AddCommand } from '../command.ts'
@@ -49,10 +50,19 @@ async function serve(c: Composition, flags: AgentFlags): Promise<void> {
   }
   process.on('SIGHUP', reload)
   ports.log({ level: 'info', message: `listening at ${agent.url}`, url: agent.url })
+  tellSystemd(c, 'READY=1')
   await new Promise((done) => c.signal.addEventListener('abort', done, { once: true }))
   process.off('SIGHUP', reload)
+  tellSystemd(c, 'STOPPING=1')
   await agent.stop()
   ports.log({ level: 'info', message: 'stopped' })
+}
+
+/** Node.js has no datagrams on Unix sockets; systemd brings a program that has. Without systemd there is nobody to tell. */
+function tellSystemd({ process: { environment } }: Composition, state: string): void {
+  const { NOTIFY_SOCKET, PATH } = environment
+  if (NOTIFY_SOCKET === undefined) return
+  execFile('systemd-notify', [state], { env: { NOTIFY_SOCKET, PATH } }, () => undefined)
 }
 
 async function addToken(c: Composition, name: string, given: string): Promise<void> {

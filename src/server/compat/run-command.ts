@@ -24,7 +24,7 @@ export interface Taken {
 
 type Run = (command: CompatCommand, who: Principal, ctx: CompatContext) => Promise<string | undefined>
 
-const backup: Run = async ({ tables, name }, who, { jobs }) => {
+const create: Run = async ({ tables, name }, who, { jobs }) => {
   const request = {
     kind: 'backup',
     tags: name === undefined ? [] : [name],
@@ -47,8 +47,8 @@ const nothing: Run = async () => undefined
  * find it done; each backup is complete, so `rebase` does, too; nothing is left behind, so `clean` does.
  */
 const COMMANDS: Readonly<Record<string, readonly [Scope, Run]>> = {
-  create: ['operate', backup],
-  create_remote: ['operate', backup],
+  create: ['operate', create],
+  create_remote: ['operate', create],
   upload: ['operate', isThere],
   download: ['operate', isThere],
   rebase: ['operate', isThere],

@@ -27,8 +27,10 @@ interface AskOptions<K extends RouteName> {
 const TRIES = 5
 
 /** @param url of the agent; without it, where the configuration says that it listens */
-export function agentClient(c: Composition, url: string | undefined): AgentClient {
-  const base = (url ?? `http://${c.config().config.agent.listen}`).replace(/\/+$/, '')
+export function agentClient(c: Composition, url: string | true | undefined): AgentClient {
+  const { listen, certificate } = c.config().config.agent
+  const scheme = certificate === undefined ? 'http' : 'https'
+  const base = (typeof url === 'string' ? url : `${scheme}://${listen}`).replace(/\/+$/, '')
   const token = c.process.environment[AGENT_TOKEN]
   const request = async (path: string, init: RequestInit) => {
     const headers = new Headers(init.headers)

@@ -15,7 +15,7 @@ interface Options {
   readonly dryRun?: boolean
   readonly resume?: boolean
   readonly keepUntil?: string
-  readonly agent?: string
+  readonly agent?: string | true
 }
 
 /** `permafrost backup` */
@@ -31,7 +31,7 @@ export const addBackup: AddCommand = (program, run) => {
     .option('--keep-until <date>', 'hold it: no policy forgets it before that day')
     .option('--apply-patches', 'turn lightweight updates into ordinary parts first: FREEZE leaves them out')
     .option('--resume', 'only go on with a backup that ended early (one that did is gone on with anyway)')
-    .option('--agent <url>', 'let a running agent do it, and follow it')
+    .option('--agent [url]', 'let a running agent do it, and follow it')
     .option('-n, --dry-run', 'show what would be frozen, and what would be missing')
     .action((options: Options, command) =>
       run(command, async (c) => {

@@ -16,7 +16,7 @@ interface Options {
   readonly host?: string
   readonly tag?: string
   readonly forgotten?: boolean
-  readonly agent?: string
+  readonly agent?: string | true
 }
 
 /** `permafrost list` */
@@ -28,7 +28,7 @@ export const addList: AddCommand = (program, run) => {
     .option('--host <name>', 'only those of this server')
     .option('--tag <name>', 'only those with this tag')
     .option('--forgotten', 'those that were forgotten, and can still be taken back')
-    .option('--agent <url>', 'as a running agent knows them')
+    .option('--agent [url]', 'as a running agent knows them')
     .action((options: Options, command) =>
       run(command, async (c) => {
         const { backups: all, proofs, holds } = await (options.agent === undefined ? readAll : askAgent)(c, options)

@@ -54,11 +54,16 @@ export function localEngineName(engine: string): string {
 }
 
 function localEngine(clause: readonly Token[]): string {
-  const at = clause.findIndex((token) => token.kind === 'word' && /MergeTree$/.test(token.text))
+  const at = clause.findIndex((token) => token.kind === 'word' && token.text.endsWith('MergeTree'))
   must(at >= 0, 'the table is no MergeTree')
   const name = clause[at]?.text ?? ''
   const plain = localEngineName(name)
-  const parameters = splitAtCommas(clause.slice(at + 1).filter(({ kind }) => kind !== 'space').slice(1, -1))
+  const parameters = splitAtCommas(
+    clause
+      .slice(at + 1)
+      .filter(({ kind }) => kind !== 'space')
+      .slice(1, -1),
+  )
   const replicated = plain !== name && parameters[0]?.[0]?.kind === 'string'
   const left = replicated ? parameters.slice(2) : parameters
   return `ENGINE = ${plain}${left.length > 0 ? `(${left.map(textOf).join(', ')})` : ''}`

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { listPage } from './list-page.ts'
 
 /** A file that the gateway shows. */
 export interface ViewFile {
@@ -83,7 +84,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, shown:
   const [, bucket = '', key = ''] = /^\/([^/]*)\/?(.*)$/s.exec(decodeURIComponent(url.pathname)) ?? []
   if (!isAllowed(request, shown.accessKey) || bucket !== BUCKET) return refuse(response, 403, 'AccessDenied')
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 403, 'AccessDenied')
-  if (key === '') return list(response, url.searchParams, shown.keys(), shown.files)
+  if (key === '') return list(response, url.searchParams, shown)
   const file = shown.files.get(key)
   if (!file) return refuse(response, 404, 'NoSuchKey')
   const range = rangeOf(request.headers.range, file.size)
@@ -152,63 +153,29 @@ function rangeOf(header: string | undefined, size: number): Wanted['range'] | un
 }
 
 /** ListObjects, both versions of it. */
-function list(
-  response: ServerResponse,
-  query: URLSearchParams,
-  keys: readonly string[],
-  files: ReadonlyMap<string, ViewFile>,
-): void {
-  const prefix = query.get('prefix') ?? ''
-  const delimiter = query.get('delimiter') ?? ''
-  const most = Math.min(Number(query.get('max-keys') ?? MOST_KEYS), MOST_KEYS)
-  const after = query.get('continuation-token') ?? query.get('start-after') ?? query.get('marker') ?? ''
-  const entries: string[] = []
-  let last = after
-  let folder = ''
-  let truncated = false
-  for (let at = firstFrom(keys, after > prefix ? after : prefix); at < keys.length; at++) {
-    const key = keys[at] as string
-    if (!key.startsWith(prefix)) break
-    if (key <= after || (folder !== '' && key.startsWith(folder))) continue
-    if (entries.length >= most) {
-      truncated = true
-      break
-    }
-    const cut = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length)
-    if (cut < 0) {
-      last = key
-      entries.push(contents(key, files.get(key)?.size ?? 0))
-    } else {
-      folder = key.slice(0, cut + delimiter.length)
-      // Behind everything in the folder, for ClickHouse's file names end before the tilde: the next page begins after it.
-      last = `${folder}~`
-      entries.push(`<CommonPrefixes><Prefix>${escapeXml(folder)}</Prefix></CommonPrefixes>`)
-    }
-  }
-  const next = truncated
-    ? `<NextContinuationToken>${escapeXml(last)}</NextContinuationToken><NextMarker>${escapeXml(last)}</NextMarker>`
-    : ''
-  xml(
-    response,
-    200,
-    `<ListBucketResult><Name>${BUCKET}</Name><Prefix>${escapeXml(prefix)}</Prefix><KeyCount>${entries.length}</KeyCount>` +
-      `<MaxKeys>${most}</MaxKeys><IsTruncated>${truncated}</IsTruncated>${next}${entries.join('')}</ListBucketResult>`,
-  )
+function list(response: ServerResponse, query: URLSearchParams, shown: Shown): void {
+  const page = listPage(shown.keys(), {
+    prefix: query.get('prefix') ?? '',
+    delimiter: query.get('delimiter') ?? '',
+    most: Math.min(Number(query.get('max-keys') ?? MOST_KEYS), MOST_KEYS),
+    after: query.get('continuation-token') ?? query.get('start-after') ?? query.get('marker') ?? '',
+  })
+  const { keys, folders, next } = page
+  const more =
+    next === undefined
+      ? ''
+      : `<NextContinuationToken>${escapeXml(next)}</NextContinuationToken><NextMarker>${escapeXml(next)}</NextMarker>`
+  const body = [
+    `<Name>${BUCKET}</Name><KeyCount>${keys.length + folders.length}</KeyCount>`,
+    `<IsTruncated>${next !== undefined}</IsTruncated>${more}`,
+    ...keys.map((key) => contents(key, shown.files.get(key)?.size ?? 0)),
+    ...folders.map((folder) => `<CommonPrefixes><Prefix>${escapeXml(folder)}</Prefix></CommonPrefixes>`),
+  ]
+  xml(response, 200, `<ListBucketResult>${body.join('')}</ListBucketResult>`)
 }
 
 function contents(key: string, size: number): string {
   return `<Contents><Key>${escapeXml(key)}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>${escapeXml(ENTITY.etag)}</ETag><Size>${size}</Size></Contents>`
-}
-
-function firstFrom(keys: readonly string[], key: string): number {
-  let low = 0
-  let high = keys.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((keys[middle] as string) < key) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 function refuse(response: ServerResponse, status: number, code: string): void {

@@ -88,15 +88,12 @@ export function serverEngine(options: ServerOptions): Engine {
     })
 
   const stream: Engine['stream'] = async function* stream(statement, { format, ...call }) {
-    const answer = await run(
-      async ({ query_id, abort_signal, clickhouse_settings }) => {
-        const { wait_end_of_query: _, ...settings } = clickhouse_settings
-        // An answer may be larger than any memory, so the server sends it as it goes, and an error may come in the middle.
-        const asked = { ...settings, default_format: format as DataFormat }
-        return client.exec({ query_id, abort_signal, clickhouse_settings: asked, query: statement.text })
-      },
-      call,
-    )
+    const answer = await run(async ({ query_id, abort_signal, clickhouse_settings }) => {
+      const { wait_end_of_query: _, ...settings } = clickhouse_settings
+      // An answer may be larger than any memory, so the server sends it as it goes, and an error may come in the middle.
+      const asked = { ...settings, default_format: format as DataFormat }
+      return client.exec({ query_id, abort_signal, clickhouse_settings: asked, query: statement.text })
+    }, call)
     try {
       yield* guardAnswer(answer.stream, answer.response_headers)
     } catch (error) {

@@ -76,10 +76,14 @@ export function localDefinition(
     return localCreate(schema.create, settings)
   } catch (error) {
     if (!(error instanceof Corrupt)) throw error
-    throw new PermafrostError('ENGINE_REFUSED', `the definition of ${displayName(entry)} does not read: ${error.message}`, {
-      hint: `permafrost show <backup> -t '${displayName(entry)}' --schema`,
-      cause: error,
-    })
+    throw new PermafrostError(
+      'ENGINE_REFUSED',
+      `the definition of ${displayName(entry)} does not read: ${error.message}`,
+      {
+        hint: `permafrost show <backup> -t '${displayName(entry)}' --schema`,
+        cause: error,
+      },
+    )
   }
 }
 
@@ -101,7 +105,8 @@ function filesOf(
 
 /** The reader knows part and file; whose part it is, only we know. */
 function named(table: TableName, error: unknown): unknown {
-  if (!(error instanceof PermafrostError) || error.code !== 'DAMAGED' || error.detail?.['part'] === undefined) return error
+  if (!(error instanceof PermafrostError) || error.code !== 'DAMAGED' || error.detail?.['part'] === undefined)
+    return error
   return new PermafrostError('DAMAGED', `${displayName(table)} ${error.message}`, {
     hint: error.hint,
     detail: { table: displayName(table), ...error.detail },

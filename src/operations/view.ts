@@ -70,7 +70,11 @@ const CACHE = 128 * 1024 * 1024
  * what a query touches is fetched, decrypted and checked when it is touched. Nothing can be changed. A table is opened when a
  * statement names it.
  */
-export async function withView<T>(ctx: ViewContext, options: ViewOptions, work: (view: View) => Promise<T>): Promise<T> {
+export async function withView<T>(
+  ctx: ViewContext,
+  options: ViewOptions,
+  work: (view: View) => Promise<T>,
+): Promise<T> {
   const pinned = options.backups.reduce<() => Promise<T>>(
     (inner, { backup }) =>
       () =>
@@ -88,9 +92,13 @@ async function look<T>(ctx: ViewContext, options: ViewOptions, work: (view: View
     fetched += bytes
     const { mostFetched = Infinity } = options
     if (fetched <= mostFetched) return
-    throw new PermafrostError('ENGINE_REFUSED', `the query needs more than ${formatBytes(mostFetched)} of the repository`, {
-      hint: 'ask for fewer columns or partitions, or raise --max-fetch',
-    })
+    throw new PermafrostError(
+      'ENGINE_REFUSED',
+      `the query needs more than ${formatBytes(mostFetched)} of the repository`,
+      {
+        hint: 'ask for fewer columns or partitions, or raise --max-fetch',
+      },
+    )
   }
   const reader = partReader(repository, { memory: CACHE, signal, onFetch })
   await using gateway = await openGateway({ random, ...options.listen, onFailure: (error) => broken.abort(error) })
@@ -191,10 +199,14 @@ async function openEngine({ self, random, signal }: ViewContext, scratch: string
       if (shown.has(key)) return false
       await engine.command(sql`CREATE DATABASE IF NOT EXISTS ${identifier(mount.table.database)}`)
       const { can } = await engine.describe()
-      await createTable({ command: (text, more) => engine.command(text, { ...more, signal: asking }) }, { can }, {
-        create: mount.create,
-        as: mount.table,
-      })
+      await createTable(
+        { command: (text, more) => engine.command(text, { ...more, signal: asking }) },
+        { can },
+        {
+          create: mount.create,
+          as: mount.table,
+        },
+      )
       await refuseMissing(engine, mount)
       shown.add(key)
       return true

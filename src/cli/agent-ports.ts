@@ -9,6 +9,7 @@ import { jsonLog } from '../server/log.ts'
 import type { AgentPorts, AgentSettings } from '../server/ports.ts'
 import { parseTokens } from '../server/tokens.ts'
 import type { Composition } from './compose.ts'
+import { scratchDirectory } from './scratch-directory.ts'
 
 export interface AgentFlags {
   readonly listen?: string
@@ -26,6 +27,7 @@ export function agentPorts(c: Composition, flags: AgentFlags): AgentPorts {
     console: fileURLToPath(
       new URL(import.meta.url.endsWith('.ts') ? '../../dist/console' : '../console', import.meta.url),
     ),
+    scratch: () => scratchDirectory(c.fresh(), undefined),
     settings: () => settingsOf(c.fresh(), flags),
     shownConfig: () => {
       const loaded = c.fresh().config()

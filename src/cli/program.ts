@@ -11,6 +11,7 @@ import { addForget } from './commands/forget.ts'
 import { addList } from './commands/list.ts'
 import { addOperations } from './commands/operations.ts'
 import { addPrune } from './commands/prune.ts'
+import { addQuery } from './commands/query.ts'
 import { addRepo } from './commands/repo.ts'
 import { addRestore } from './commands/restore.ts'
 import { addShow } from './commands/show.ts'
@@ -19,7 +20,7 @@ import { VERSION } from './compose.ts'
 import { helpTopic, TOPICS } from './help.ts'
 
 const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
-  ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore]],
+  ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore, addQuery]],
   ['TRUST', [addVerify, addDoctor]],
   ['SPACE', [addForget, addPrune]],
   ['RUN', [addAgent, addOperations]],

@@ -126,6 +126,32 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Who is told when something is wrong.'),
+  drill: z
+    .strictObject({
+      checks: z
+        .array(text)
+        .default([])
+        .describe('SQL that a drill asks of the restored tables; a row of true values passes.'),
+      'max-bytes': size
+        .optional()
+        .describe(
+          'How much a drill restores, such as `50GiB`: a sample, another one each time. All of it when not given.',
+        ),
+      scratch: text
+        .optional()
+        .describe(
+          'Where drills and queries make their disposable ClickHouse; the system’s temporary directory when not given.',
+        ),
+    })
+    .prefault({})
+    .describe('What `permafrost drill` restores and asks.'),
+  status: z
+    .strictObject({
+      'max-age': duration.default(26 * 3600).describe('How old the last good backup of a table may be: `26h`.'),
+      'max-drill-age': duration.default(8 * 86_400).describe('How long ago the last drill may have been: `8d`.'),
+    })
+    .prefault({})
+    .describe('When `permafrost status --check` finds that something is overdue.'),
   limits: z
     .strictObject({
       memory: size.default(512 * 1024 * 1024).describe('Memory for packs on their way, such as `512MiB`.'),

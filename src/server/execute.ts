@@ -58,7 +58,11 @@ export async function execute(request: OperationRequest, ctx: ExecuteContext): P
 }
 
 /** Everything but the repository and the engine. */
-export function contextOf({ ports, emit, signal }: ExecuteContext): Omit<Context, 'repository' | 'engine'> {
+export function contextOf({
+  ports,
+  emit,
+  signal,
+}: Omit<ExecuteContext, 'engines'>): Omit<Context, 'repository' | 'engine'> {
   const { disk, clock, random, limits, self, version } = ports
   return { disk, clock, random, limits, self, version, emit, signal }
 }

@@ -1,4 +1,3 @@
-import { PermafrostError } from '../core/errors.ts'
 import { parseSelector } from '../core/selector.ts'
 import { diffBackups, diffLive } from '../operations/diff.ts'
 import { doctor } from '../operations/doctor.ts'
@@ -21,6 +20,7 @@ import { contextOf } from './execute.ts'
 import { hasEnded } from './jobs.ts'
 import { planOf } from './plans.ts'
 import type { AgentPorts } from './ports.ts'
+import { queryStreams } from './query-stream.ts'
 
 /** What the routes are answered with. */
 export interface HandlerContext extends Omit<StatusSources, 'ports'> {
@@ -35,6 +35,7 @@ export interface HandlerContext extends Omit<StatusSources, 'ports'> {
 export function createHandlers(ctx: HandlerContext): Handlers {
   const { ports, auth, jobs, schedule, index, engines, repository } = ctx
   const nothing = () => undefined
+  const query = queryStreams({ ports, repository })
   return {
     health: async () => ({ status: 'ok', version: ports.version }),
     session: async ({ principal }) => sessionAnswer(auth, principal),
@@ -116,8 +117,9 @@ export function createHandlers(ctx: HandlerContext): Handlers {
         isLast: () => false,
       }),
 
-    query: async () => {
-      throw new PermafrostError('NOT_FOUND', 'this agent cannot query backups yet', { hint: 'permafrost restore --as' })
+    query: async ({ body, signal, audited }) => {
+      audited({ kind: 'query' })
+      return query(body, signal)
     },
 
     schedule: async () => scheduleAnswer(ctx),
@@ -136,7 +138,7 @@ export function createHandlers(ctx: HandlerContext): Handlers {
     doctor: async ({ signal }) => ({
       checks: await engines.use((engine) =>
         doctor({
-          ...contextOf({ ports, engines, emit: nothing, signal }),
+          ...contextOf({ ports, emit: nothing, signal }),
           openEngine: async () => engine,
           openRepository: () => ports.openRepository('write'),
         }),

@@ -39,6 +39,8 @@ export type Notice = 'failed' | 'overdue' | 'damaged' | 'recovered'
 export interface AgentPorts extends Omit<Context, 'repository' | 'engine' | 'emit' | 'signal'> {
   readonly hostname: string
   readonly log: Log
+  /** Where queries and drills may make a disposable engine. */
+  readonly scratch: () => string
   /** The directory of the built console. */
   readonly console: string
   /** Read the configuration again. @throws CONFIG_INVALID */

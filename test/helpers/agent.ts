@@ -67,6 +67,7 @@ export async function testAgent(
     version: 'test',
     hostname: 'test',
     log: (line) => void log.push(line),
+    scratch: () => join(bench.directory, 'scratch'),
     console: join(bench.directory, 'console'),
     settings: () => ({ ...SETTINGS, ...settings }),
     shownConfig: () => ({ settings: [] }),

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { queryLine } from '../../src/server/contract/agent.ts'
 import { logEntry, operation as operationSchema } from '../../src/server/contract/operations.ts'
 import type { Operation } from '../../src/server/contract/operations.ts'
 import { API, ROUTES } from '../../src/server/contract/routes.ts'
@@ -119,6 +120,41 @@ describe('the day of an operator, over the API', () => {
     const { operations } = await agent.ask('operations', { query: { kind: 'backup' } })
     expect(operations.map(({ kind, state }) => `${kind} ${state}`)).toEqual(['backup ok', 'backup ok'])
     expect((await agent.ask('operations', { query: { limit: '1' } })).operations).toHaveLength(1)
+  })
+})
+
+describe('a query', () => {
+  const ask = async (body: object) => {
+    const response = await agent.send(`${API}/query`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    const lines = (await response.text()).trim().split('\n')
+    return lines.map((line) => queryLine.parse(JSON.parse(line)))
+  }
+
+  it('is answered out of the backup, in lines that come as they are found', async () => {
+    const lines = await ask({
+      sql: 'SELECT id, day, 18446744073709551615 AS big FROM shop.orders ORDER BY day, id LIMIT 3',
+    })
+    expect(lines).toMatchObject([
+      { type: 'columns', columns: [{ name: 'id', type: 'UInt64' }, { name: 'day' }, { name: 'big' }] },
+      { type: 'rows', rows: [0, 60, 120].map((id) => [id, '2026-10-01', '18446744073709551615']) },
+      { type: 'end', rows: 3, truncated: false },
+    ])
+    expect((await ask({ sql: 'SELECT id FROM shop.orders', maxRows: 7 })).at(-1)).toMatchObject({
+      rows: 7,
+      truncated: true,
+    })
+  })
+
+  it('can change and reach nothing, and ends with the error of ClickHouse', async () => {
+    for (const sql of ['DROP TABLE shop.orders', "SELECT * FROM file('/etc/passwd', LineAsString)", 'SELECT nothing'])
+      expect((await ask({ sql })).at(-1)).toMatchObject({
+        type: 'error',
+        error: { code: expect.stringMatching(/^(ENGINE_REFUSED|UNAUTHORIZED)$/) as string },
+      })
   })
 })
 

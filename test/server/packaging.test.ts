@@ -23,8 +23,10 @@ describe('what is packaged', () => {
     for (const file of ['kubernetes/sidecar.yaml', 'kubernetes/cronjob.yaml'])
       for (const document of parseAllDocuments(read(file))) expect(document.errors).toEqual([])
     const [map] = parseAllDocuments(read('kubernetes/sidecar.yaml'))
-    const { data } = map?.toJS() as { readonly data: Record<string, string> }
-    expect(configSchema.safeParse(parseDocument(data['config.yaml'] ?? '').toJS())).toMatchObject({ success: true })
+    const value = map?.toJS() as { readonly data?: Record<string, string> } | undefined
+    expect(configSchema.safeParse(parseDocument(value?.data?.['config.yaml'] ?? '[]').toJS())).toMatchObject({
+      success: true,
+    })
   })
 
   it('the systemd unit is one that systemd takes', () => {

@@ -24,17 +24,19 @@ export const summary = z.object({
 })
 
 /** What somebody checked: level 1 inventory, 2 scrub, 3 content, 4 drill. */
-const attestation = z.looseObject({
+const attestation = z.object({
   backup: z.string(),
   level: z.union([z.literal(1), z.literal(2), z.literal(3), z.literal(4)]),
   at: time,
   by: z.string(),
+  permafrost: z.string(),
   result: z.enum(['ok', 'damaged']),
   whole: z.boolean(),
   parts: count,
   bytes: count,
   seconds: z.number(),
   problems: count,
+  bad: list(z.string()),
 })
 
 const known = {

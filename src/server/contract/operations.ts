@@ -40,7 +40,7 @@ export const operationRequest = z.discriminatedUnion('kind', [
     kind: z.literal('forget'),
     backups: list(backupName).optional().describe('Without any, the retention policy decides.'),
     undo: z.boolean().optional(),
-    confirm: z.string().optional().describe('The repository’s id, to forget more than half of all.'),
+    confirm: z.string().optional().describe('The host’s name, to forget more than half of all.'),
   }),
   z.strictObject({ kind: z.literal('hold'), backup: backupName, until: time }),
   z.strictObject({

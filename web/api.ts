@@ -4,12 +4,13 @@ import type { Problem } from '../src/server/contract/shapes.ts'
 type Routes = typeof ROUTES
 type Method = 'GET' | 'POST' | 'DELETE'
 
-/** The server's own table of routes, by method and path. */
-type NamesOf<M extends Method> = {
-  readonly [K in RouteName as Routes[K]['method'] extends M ? Routes[K]['path'] : never]: K
-}
-type Path<M extends Method> = keyof NamesOf<M> & string
-type Answer<M extends Method, P extends Path<M>> = AnswerOf<NamesOf<M>[P] & RouteName>
+/** The paths and answers of the server's own table of routes. */
+type Path<M extends Method> = {
+  [K in RouteName]: Routes[K]['method'] extends M ? Routes[K]['path'] : never
+}[RouteName]
+type Answer<M extends Method, P extends string> = {
+  [K in RouteName]: Routes[K] extends { readonly method: M; readonly path: P } ? AnswerOf<K> : never
+}[RouteName]
 
 export interface Call {
   /** What stands for `:name` in the path. */
@@ -40,7 +41,7 @@ export async function remove<P extends Path<'DELETE'>>(path: P): Promise<Answer<
 }
 
 /** Lines of NDJSON as they come. @throws Refused */
-export async function* lines(path: Path<'POST'>, body: unknown, signal: AbortSignal): AsyncGenerator<unknown> {
+export async function* lines(path: Path<'POST'>, body: unknown, signal: AbortSignal): AsyncGenerator {
   const response = await request('POST', path, { body, signal })
   let rest = ''
   for await (const text of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {

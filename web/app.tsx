@@ -1,3 +1,4 @@
+import type { VNode } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { useSignal } from '@preact/signals'
 import { problemOf } from './api.ts'
@@ -38,7 +39,9 @@ function SignedIn() {
       {!connected.value && (
         <div class="banner">
           <Note tone="warn" title="The agent does not answer. Trying again …">
-            <p>What is shown may be old. An operation that was at work is explained on its page when the agent is back.</p>
+            <p>
+              What is shown may be old. An operation that was at work is explained on its page when the agent is back.
+            </p>
           </Note>
         </div>
       )}
@@ -55,7 +58,7 @@ const NAVIGATION = [
 ] as const
 
 function Head() {
-  const [here = 'backups'] = route.value.path
+  const here = route.value.path[0] ?? 'backups'
   const { required, name, scope } = session.value ?? {}
   return (
     <header class="top">
@@ -86,16 +89,26 @@ function Head() {
   )
 }
 
-/** The page that the address names. A page of another backup is another page. */
+/** Pages by their address, in which `:` is an id. A page of another id is another page. */
+const PAGES: Readonly<Record<string, (id: string) => VNode>> = {
+  '': () => <BackupsPage />,
+  backups: () => <BackupsPage />,
+  'backups/:': (id) => <BackupPage key={id} id={id} />,
+  'backups/:/restore': (id) => <RestorePage key={id} id={id} />,
+  'backups/:/query': (id) => <QueryPage key={id} id={id} />,
+  operations: () => <OperationsPage />,
+  'operations/:': (id) => <OperationPage key={id} id={id} />,
+  repository: () => <RepositoryPage />,
+}
+
+/** The page that the address names. */
 function Current() {
-  const [page = 'backups', id, part] = route.value.path
-  if (page === 'backups' && id === undefined) return <BackupsPage />
-  if (page === 'backups' && id !== undefined && part === undefined) return <BackupPage key={id} id={id} />
-  if (page === 'backups' && id !== undefined && part === 'restore') return <RestorePage key={id} id={id} />
-  if (page === 'backups' && id !== undefined && part === 'query') return <QueryPage key={id} id={id} />
-  if (page === 'operations' && id === undefined) return <OperationsPage />
-  if (page === 'operations' && id !== undefined && part === undefined) return <OperationPage key={id} id={id} />
-  if (page === 'repository') return <RepositoryPage />
+  const [page = '', id, ...rest] = route.value.path
+  const address = [page, ...(id === undefined ? [] : [':']), ...rest].join('/')
+  return PAGES[address]?.(id ?? '') ?? <NotFound />
+}
+
+function NotFound() {
   return (
     <Page title="Not found">
       <p>

@@ -2,10 +2,10 @@ import { urlOf } from './api.ts'
 import type { LogEntry } from './types.ts'
 
 export interface Follower {
-  onEntry(entry: LogEntry): void
-  onOpen?(): void
+  readonly onEntry: (entry: LogEntry) => void
+  readonly onOpen?: () => void
   /** The stream broke; `true` asks for it to be opened again. `closed`: the browser itself will not. */
-  onLost(closed: boolean): boolean
+  readonly onLost: (closed: boolean) => boolean
 }
 
 const TYPES: readonly LogEntry['type'][] = ['operation', 'phase', 'progress', 'finding']

@@ -16,7 +16,9 @@ export const connected = signal(true)
 export const atWork = computed(() =>
   [...heard.value.values()]
     .filter(({ state }) => !isOver(state))
-    .toSorted((a, b) => Number(b.state === 'running') - Number(a.state === 'running') || (a.queued < b.queued ? -1 : 1)),
+    .toSorted(
+      (a, b) => Number(b.state === 'running') - Number(a.state === 'running') || (a.queued < b.queued ? -1 : 1),
+    ),
 )
 
 /** Has it come to an end, whatever end? */

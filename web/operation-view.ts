@@ -43,7 +43,12 @@ export function addEntry(view: OperationView, entry: LogEntry): OperationView {
       const { phase, done, total, current } = entry
       const before = view.progress?.phase === phase ? view.samples : []
       const sample = { at: Date.parse(entry.at), bytes: done.bytes }
-      return { ...view, seq, progress: { phase, done, total, current }, samples: [...before, sample].slice(-MOST_SAMPLES) }
+      return {
+        ...view,
+        seq,
+        progress: { phase, done, total, current },
+        samples: [...before, sample].slice(-MOST_SAMPLES),
+      }
     }
   }
 }

@@ -8,7 +8,7 @@ import { changes } from './live.ts'
 export interface Resource<T> {
   readonly value?: T
   readonly problem?: ShownProblem
-  reload(): void
+  readonly reload: () => void
 }
 
 /**

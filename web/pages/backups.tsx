@@ -53,16 +53,15 @@ export function BackupsPage() {
 }
 
 function factsOf(status: Status, schedule: Schedule | undefined): readonly Fact[] {
-  const { lastGood, overdue, oldestUnproven, lastDrill } = status
-  const next = schedule?.entries.find(({ kind }) => kind === 'backup')?.next
-  const due = schedule?.paused ? 'the schedule is paused' : next ? `next ${formatUntil(next, now.value)}` : 'no schedule'
+  const { lastGood, overdue, lastDrill } = status
   return [
     {
       name: 'Last good backup',
       value: lastGood ? <Age at={lastGood.finished} /> : 'never',
       note: (
         <>
-          {overdue ? <Mark tone="bad">overdue</Mark> : <Mark tone={lastGood ? 'good' : 'quiet'}>not overdue</Mark>} {due}
+          {overdue ? <Mark tone="bad">overdue</Mark> : <Mark tone={lastGood ? 'good' : 'quiet'}>not overdue</Mark>}{' '}
+          {dueOf(schedule)}
         </>
       ),
     },
@@ -74,34 +73,41 @@ function factsOf(status: Status, schedule: Schedule | undefined): readonly Fact[
     {
       name: 'Proven',
       value: `${formatCount(status.proven)} of ${formatCount(status.backups)}`,
-      note:
-        status.damaged > 0 ? (
-          <Mark tone="bad">{`${status.damaged} damaged`}</Mark>
-        ) : oldestUnproven ? (
-          <>
-            oldest unproven: <a href={href('backups', oldestUnproven.id)}>{formatTime(oldestUnproven.started)}</a>
-          </>
-        ) : status.backups > 0 ? (
-          <Mark tone="good">all of them</Mark>
-        ) : (
-          'nothing to prove yet'
-        ),
+      note: <Unproven status={status} />,
     },
     {
       name: 'Last drill',
       value: lastDrill ? <Age at={lastDrill.at} /> : 'never',
-      note: lastDrill ? (
-        <>
-          <Mark tone={lastDrill.result === 'ok' ? 'good' : 'bad'}>
-            {lastDrill.result === 'ok' ? 'passed' : 'not passed'}
-          </Mark>{' '}
-          in {formatSeconds(lastDrill.seconds)}
-        </>
-      ) : (
-        'a drill restores a backup and asks it'
-      ),
+      note: lastDrill ? <Drilled drill={lastDrill} /> : 'a drill restores a backup and asks it',
     },
   ]
+}
+
+function dueOf(schedule: Schedule | undefined): string {
+  if (schedule?.paused) return 'the schedule is paused'
+  const next = schedule?.entries.find(({ kind }) => kind === 'backup')?.next
+  return next ? `next ${formatUntil(next, now.value)}` : 'no schedule'
+}
+
+function Unproven({ status: { backups, damaged, oldestUnproven } }: { readonly status: Status }) {
+  if (damaged > 0) return <Mark tone="bad">{`${damaged} damaged`}</Mark>
+  if (backups === 0) return <>nothing to prove yet</>
+  if (!oldestUnproven) return <Mark tone="good">all of them</Mark>
+  return (
+    <>
+      oldest unproven: <a href={href('backups', oldestUnproven.id)}>{formatTime(oldestUnproven.started)}</a>
+    </>
+  )
+}
+
+function Drilled({ drill: { result, seconds, backup } }: { readonly drill: NonNullable<Status['lastDrill']> }) {
+  const passed = result === 'ok'
+  return (
+    <>
+      <Mark tone={passed ? 'good' : 'bad'}>{passed ? 'passed' : 'not passed'}</Mark> in {formatSeconds(seconds)},{' '}
+      <a href={href('backups', backup)}>which</a>
+    </>
+  )
 }
 
 const COLUMNS: readonly LongColumn<Backup>[] = [

@@ -60,7 +60,8 @@ const MEANS: Readonly<Record<OperationState, string>> = {
   damaged: 'It ended, and found damage: see the findings.',
   failed: 'It did not do it.',
   cancelled: 'It was stopped on request, and cleaned up.',
-  interrupted: 'The agent ended before it did. Nothing is half done: start it again, and it goes on with what is stored.',
+  interrupted:
+    'The agent ended before it did. Nothing is half done: start it again, and it goes on with what is stored.',
 }
 
 function AtWork({ view, operation }: { readonly view: FollowedOperation; readonly operation: Operation }) {

@@ -167,7 +167,9 @@ function Entries() {
                 <td>
                   <code>{action}</code>
                 </td>
-                <td>{outcome < 400 ? <Mark tone="good">{`${outcome}`}</Mark> : <Mark tone="bad">{`${outcome}`}</Mark>}</td>
+                <td>
+                  {outcome < 400 ? <Mark tone="good">{`${outcome}`}</Mark> : <Mark tone="bad">{`${outcome}`}</Mark>}
+                </td>
               </tr>
             ))}
           </tbody>

@@ -49,7 +49,9 @@ export function Ask({ verb, title, scope, confirm, disabled = false, act, childr
         >
           <h2>{title}</h2>
           {children}
-          {confirm !== undefined && <Typed expected={confirm} value={typed.value} onType={(text) => (typed.value = text)} />}
+          {confirm !== undefined && (
+            <Typed expected={confirm} value={typed.value} onType={(text) => (typed.value = text)} />
+          )}
           <div class="actions">
             <button type="button" onClick={() => dialog.current?.close()}>
               Leave it

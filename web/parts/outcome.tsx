@@ -8,7 +8,9 @@ import { Section } from './page.tsx'
 interface Result {
   readonly summary?: { readonly id: string; readonly tables: number; readonly logical: number; readonly stored: number }
   readonly tables?: readonly unknown[]
-  readonly plan?: { readonly steps?: readonly { readonly target: Named; readonly rows: number; readonly bytes: number }[] }
+  readonly plan?: {
+    readonly steps?: readonly { readonly target: Named; readonly rows: number; readonly bytes: number }[]
+  }
   readonly parts?: number
   readonly bytes?: number
   readonly backups?: readonly string[]

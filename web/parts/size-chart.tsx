@@ -16,7 +16,12 @@ export function SizeChart({ bars, label }: { readonly bars: readonly SizeBar[]; 
   const width = shown.length * 8
   return (
     <figure class="sizes">
-      <svg viewBox={`0 0 ${Math.max(width, 240)} ${HEIGHT}`} preserveAspectRatio="xMinYMax meet" role="img" aria-label={label}>
+      <svg
+        viewBox={`0 0 ${Math.max(width, 240)} ${HEIGHT}`}
+        preserveAspectRatio="xMinYMax meet"
+        role="img"
+        aria-label={label}
+      >
         {shown.map(({ name, reused, stored }, index) => {
           const [low, high] = [(stored / top) * HEIGHT, (reused / top) * HEIGHT]
           return (

@@ -29,7 +29,8 @@ export async function agentStatus({ index, jobs, schedule, ports, started }: Sta
   const good = backups.findLast(({ status, damaged }) => status === 'complete' && !damaged)
   const unproven = backups.find((backup) => !isProven(backup))
   const drill = backups
-    .flatMap(({ proven }) => (proven?.level === 4 ? [proven] : []))
+    .flatMap(({ proven, damaged }) => [proven, damaged].filter((one) => one !== undefined))
+    .filter(({ level }) => level === 4)
     .toSorted(byTime)
     .at(-1)
   const newest = new Map(backups.map((backup) => [backup.host, backup]))

@@ -1,28 +1,20 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Operation } from '../../src/server/contract/operations.ts'
-import type { LogLine } from '../../src/server/log.ts'
-import { runCli, startCli } from '../helpers/cli.ts'
-import type { CliResult } from '../helpers/cli.ts'
+import { startAgentProcess } from '../helpers/agent-process.ts'
+import type { AgentProcess } from '../helpers/agent-process.ts'
+import { runCli } from '../helpers/cli.ts'
 import { workbench } from '../helpers/workbench.ts'
 import type { TestEngine, Workbench } from '../helpers/workbench.ts'
 
 // The agent as a process of its own: how it starts, is asked, reads its configuration again, stops, and is killed.
 
-interface Running {
-  readonly url: string
-  readonly child: ChildProcess
-  readonly result: Promise<CliResult>
-  readonly log: () => readonly LogLine[]
-}
-
 let bench: Workbench
 let engine: TestEngine
 let home: string
-const running: Running[] = []
+const running: AgentProcess[] = []
 
 beforeAll(async () => {
   bench = await workbench()
@@ -62,28 +54,13 @@ async function configure(agent: Record<string, string> = {}): Promise<void> {
 const config = () => ['-c', join(home, 'permafrost.yaml')]
 const cli = (...args: readonly string[]) => runCli([...config(), ...args])
 
-async function start(...flags: readonly string[]): Promise<Running> {
-  const { child, result } = startCli([...config(), 'agent', ...flags])
-  let stderr = ''
-  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
-  const log = () =>
-    stderr
-      .split('\n')
-      .flatMap((line): readonly LogLine[] => (line.startsWith('{') ? [JSON.parse(line) as LogLine] : []))
-  for (;;) {
-    const url = log().find((line) => typeof line['url'] === 'string')?.['url']
-    if (child.exitCode !== null) throw new Error(`the agent ended: ${stderr}`)
-    if (typeof url !== 'string') {
-      await sleep(20)
-      continue
-    }
-    const agent = { url, child, result, log }
-    running.push(agent)
-    return agent
-  }
+async function start(...flags: readonly string[]): Promise<AgentProcess> {
+  const agent = await startAgentProcess([...config(), 'agent', ...flags])
+  running.push(agent)
+  return agent
 }
 
-async function operations({ url }: Running): Promise<readonly Operation[]> {
+async function operations({ url }: AgentProcess): Promise<readonly Operation[]> {
   const answer = (await (await fetch(`${url}/api/v1/operations`)).json()) as {
     readonly operations: readonly Operation[]
   }
@@ -91,7 +68,7 @@ async function operations({ url }: Running): Promise<readonly Operation[]> {
 }
 
 /** Start an operation, and wait until it is written down that it began. */
-async function begin({ url }: Running, request: object): Promise<string> {
+async function begin({ url }: AgentProcess, request: object): Promise<string> {
   const answer = await fetch(`${url}/api/v1/operations`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

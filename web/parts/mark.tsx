@@ -11,7 +11,7 @@ export function Mark({ tone, children }: { readonly tone: Tone; readonly childre
       <span class="symbol" aria-hidden="true">
         {SYMBOLS[tone]}
       </span>
-      {children}
+      <span>{children}</span>
     </span>
   )
 }

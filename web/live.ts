@@ -1,6 +1,7 @@
 import { computed, signal } from '@preact/signals'
 import { get } from './api.ts'
 import { follow } from './follow.ts'
+import { loadSession } from './session.ts'
 import type { Operation, OperationState } from './types.ts'
 
 /** Operations that were heard of since the console was opened, by id. */
@@ -43,8 +44,10 @@ export function startLive(): () => void {
       connected.value = true
       void catchUp()
     },
-    onLost: () => {
+    // Turned away, or nobody there: the session tells which. Sessions end with the agent.
+    onLost: (closed) => {
       connected.value = false
+      if (closed) loadSession().catch(() => undefined)
       return true
     },
     onEntry: (entry) => {

@@ -19,7 +19,9 @@ onRefusal(({ status }) => {
 
 /** Ask the agent who is signed in. The token itself is never kept: the cookie is out of reach of scripts. */
 export async function loadSession(): Promise<void> {
+  const before = session.value?.authenticated
   session.value = await get('/session')
+  if (before && !session.value.authenticated) ended.value = true
 }
 
 export async function signIn(token: string): Promise<void> {

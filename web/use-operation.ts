@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks'
 import { get, problemOf } from './api.ts'
 import type { ShownProblem } from './api.ts'
 import { follow } from './follow.ts'
-import { hear, isOver } from './live.ts'
+import { connected, hear, isOver } from './live.ts'
 import { addEntry, NOTHING_YET } from './operation-view.ts'
 import type { OperationView } from './operation-view.ts'
 
@@ -11,13 +11,12 @@ export interface FollowedOperation extends OperationView {
   readonly problem?: ShownProblem
 }
 
-/** Follow an operation from its first entry to its end, over broken connections and restarts of the agent. */
+/** Follow an operation from its first entry to its end, over broken connections and restarts of the agent. Of another id: of another component. */
 export function useOperation(id: string): FollowedOperation {
   const view = useSignal<FollowedOperation>(NOTHING_YET)
   useEffect(() => {
     let stop: (() => void) | undefined
     let left = false
-    view.value = NOTHING_YET
     const load = async (): Promise<void> => {
       const { operation, log } = await get('/operations/:operation', { params: { operation: id } })
       if (left) return
@@ -50,6 +49,6 @@ export function useOperation(id: string): FollowedOperation {
       left = true
       stop?.()
     }
-  }, [id])
+  }, [id, connected.value])
   return view.value
 }

@@ -104,7 +104,8 @@ describe.runIf(hasChromium)('the console', () => {
     ana = await browser.person()
   }, 120_000)
   afterEach(async (context) => {
-    if (context.task.result?.state === 'fail') await ana.page.screenshot({ path: '/tmp/console-fail.png', fullPage: true })
+    if (context.task.result?.state === 'fail')
+      await ana.page.screenshot({ path: '/tmp/console-fail.png', fullPage: true })
     expect(ana.complaints()).toEqual([])
   })
   afterAll(async () => {

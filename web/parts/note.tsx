@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import type { ShownProblem } from '../api.ts'
+import { connected } from '../live.ts'
 import type { Tone } from './mark.tsx'
 import { Mark } from './mark.tsx'
 
@@ -23,6 +24,8 @@ export function Note({
 
 /** What the agent said no to: the sentence, what to do, and the code to look up. */
 export function ProblemNote({ problem }: { readonly problem: ShownProblem }) {
+  // That nobody answers is said once, above the page.
+  if (problem.status === 0 && !connected.value) return null
   const conflicts = problem.facts?.['conflicts']
   return (
     <Note tone="bad" title={problem.detail}>

@@ -204,7 +204,6 @@ describe.runIf(hasChromium)('the console', () => {
     expect(await table('Plan').getByRole('rowheader').textContent()).toBe('shop.customers_restored')
     await ana.page.getByText(/permafrost restore \S+ -t shop.customers --as shop.customers_restored/).waitFor()
     expect(await ana.barriers()).toEqual([])
-    await picture('restore')
     await button('Restore').click()
     await ended('ok')
     await ana.page.getByText('shop.customers_restored: 10,500 rows').waitFor()
@@ -465,10 +464,8 @@ describe.runIf(hasChromium)('the console', () => {
     await link('Backups').click()
     await button('Back up now').click()
     await ended('ok')
-    await picture('operation')
     await link('Backups').click()
-    await ana.page.getByText('complete').nth(2).waitFor()
-    await picture('backups')
+    await ana.page.getByText('3 backups', { exact: true }).waitFor()
   })
 
   it('lists ten thousand backups as smoothly as ten', async () => {
@@ -477,6 +474,7 @@ describe.runIf(hasChromium)('the console', () => {
     await manyBackups(await repository(), { like, count: 10_000, random: randomBytes })
     await ana.page.reload()
     await ana.page.getByText('10,003 backups', { exact: true }).waitFor()
+    await picture('backups')
     expect(await table('Backups').getAttribute('aria-rowcount')).toBe('10004')
     expect(await table('Backups').getByRole('row').count()).toBeLessThan(200)
     const oldest = ((await answer('list')) as readonly { readonly id: string }[])[0]?.id ?? ''

@@ -35,7 +35,7 @@ export interface TestBrowser extends AsyncDisposable {
 export interface Person extends AsyncDisposable {
   readonly context: BrowserContext
   readonly page: Page
-  /** What the console of the browser complained of and nobody expected. */
+  /** What the console of the browser complained of since the last call, and nobody expected. */
   complaints(): readonly string[]
   /** From now on this is no reason to complain. */
   expects(complaint: RegExp): void
@@ -83,10 +83,10 @@ function personOf(context: BrowserContext, page: Page): Person {
   return {
     context,
     page,
-    complaints: () => heard.filter((text) => !expected.some((pattern) => pattern.test(text))),
+    complaints: () => heard.splice(0).filter((text) => !expected.some((pattern) => pattern.test(text))),
     expects: (complaint) => void expected.push(complaint),
     barriers: async () => {
-      const found = (await page.evaluate('axe.run()')) as axe.AxeResults
+      const found = await page.evaluate<axe.AxeResults>('axe.run()')
       return found.violations.flatMap(({ id, nodes }) =>
         nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`),
       )

@@ -51,10 +51,10 @@ export function BackupPage({ id }: { readonly id: string }) {
           <>
             <Facts facts={factsOf(value)} />
             <Section title="Tables">
-              <TableTree backup={id} tables={value.tables} diffs={diff.value?.tables} />
+              <TableTree backup={id} tables={value.tables} diff={diff.value} />
             </Section>
             <Section title="Changes since the previous backup">
-              <Loaded resource={diff}>{({ before, tables }) => <Changes before={before} tables={tables} />}</Loaded>
+              <Loaded resource={diff}>{(compared) => <Changes diff={compared} />}</Loaded>
             </Section>
             <Section title="Proofs">
               <Proofs shown={value} />
@@ -105,38 +105,38 @@ function Proofs({ shown: { proven, damaged } }: { readonly shown: ShownBackup })
   if (known.length === 0)
     return <p class="dim">Nothing was checked yet. “Verify” reads all of it back and compares every file.</p>
   return (
-    <table aria-label="Proofs">
-      <thead>
-        <tr>
-          <th scope="col">Level</th>
-          <th scope="col">Result</th>
-          <th scope="col">When</th>
-          <th scope="col">By</th>
-          <th scope="col" class="number">
-            Looked at
-          </th>
-          <th scope="col">It shows that</th>
-        </tr>
-      </thead>
-      <tbody>
-        {known.map(({ level, result, at, by, parts, bytes, problems }) => (
-          <tr key={at}>
-            <th scope="row">{LEVELS[level]}</th>
-            <td>
-              {result === 'ok' ? <Mark tone="good">ok</Mark> : <Mark tone="bad">{plural(problems, 'problem')}</Mark>}
-            </td>
-            <td>
-              <Moment at={at} />
-            </td>
-            <td>{by}</td>
-            <td class="number">
-              {plural(parts, 'part')}, {formatBytes(bytes)}
-            </td>
-            <td>{result === 'ok' ? SHOWS[level] : 'not all of it can be restored'}</td>
+    <div class="table-frame">
+      <table aria-label="Proofs">
+        <thead>
+          <tr>
+            <th scope="col">Level</th>
+            <th scope="col">Result</th>
+            <th scope="col">When</th>
+            <th scope="col" class="number">
+              Looked at
+            </th>
+            <th scope="col">It shows that</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {known.map(({ level, result, at, parts, bytes, problems }) => (
+            <tr key={at}>
+              <th scope="row">{LEVELS[level]}</th>
+              <td>
+                {result === 'ok' ? <Mark tone="good">ok</Mark> : <Mark tone="bad">{plural(problems, 'problem')}</Mark>}
+              </td>
+              <td>
+                <Moment at={at} />
+              </td>
+              <td class="number">
+                {plural(parts, 'part')}, {formatBytes(bytes)}
+              </td>
+              <td>{result === 'ok' ? SHOWS[level] : 'not all of it can be restored'}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   )
 }
 

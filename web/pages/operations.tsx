@@ -45,40 +45,42 @@ function Next({ schedule, onChange }: { readonly schedule: Schedule; readonly on
   return (
     <>
       {paused && <Note tone="warn" title="The schedule is paused: nothing starts by itself." />}
-      <table aria-label="Schedule">
-        <thead>
-          <tr>
-            <th scope="col">Operation</th>
-            <th scope="col">Next</th>
-            <th scope="col">Last</th>
-            <th scope="col">State</th>
-            <th scope="col">Expression ({timezone})</th>
-          </tr>
-        </thead>
-        <tbody>
-          {entries.map(({ kind, cron, next, last, lastState, overdue }) => (
-            <tr key={kind} class={overdue ? 'overdue' : undefined}>
-              <th scope="row">{kind}</th>
-              <td>
-                {next && !paused ? (
-                  <time dateTime={next} title={next}>
-                    {formatUntil(next, now.value)}
-                  </time>
-                ) : (
-                  '–'
-                )}
-              </td>
-              <td>
-                {last ? <Age at={last} /> : 'never'} {lastState && <StateMark state={lastState} />}
-              </td>
-              <td>{overdue ? <Mark tone="bad">overdue</Mark> : <Mark tone="good">on time</Mark>}</td>
-              <td>
-                <code>{cron}</code>
-              </td>
+      <div class="table-frame">
+        <table aria-label="Schedule">
+          <thead>
+            <tr>
+              <th scope="col">Operation</th>
+              <th scope="col">Next</th>
+              <th scope="col">Last</th>
+              <th scope="col">State</th>
+              <th scope="col">Expression ({timezone})</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {entries.map(({ kind, cron, next, last, lastState, overdue }) => (
+              <tr key={kind} class={overdue ? 'overdue' : undefined}>
+                <th scope="row">{kind}</th>
+                <td>
+                  {next && !paused ? (
+                    <time dateTime={next} title={next}>
+                      {formatUntil(next, now.value)}
+                    </time>
+                  ) : (
+                    '–'
+                  )}
+                </td>
+                <td>
+                  {last ? <Age at={last} /> : 'never'} {lastState && <StateMark state={lastState} />}
+                </td>
+                <td>{overdue ? <Mark tone="bad">overdue</Mark> : <Mark tone="good">on time</Mark>}</td>
+                <td>
+                  <code>{cron}</code>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
       <div class="actions">
         <Act scope="operate" act={turn}>
           {paused ? 'Resume the schedule' : 'Pause the schedule'}
@@ -146,34 +148,36 @@ function Entries() {
   return (
     <Loaded resource={audit}>
       {({ entries }) => (
-        <table aria-label="Audit">
-          <thead>
-            <tr>
-              <th scope="col">When</th>
-              <th scope="col">Who</th>
-              <th scope="col">From</th>
-              <th scope="col">What</th>
-              <th scope="col">Answer</th>
-            </tr>
-          </thead>
-          <tbody>
-            {entries.map(({ at, by, address, action, outcome }, index) => (
-              <tr key={index}>
-                <td>
-                  <Moment at={at} />
-                </td>
-                <td>{by}</td>
-                <td>{address}</td>
-                <td>
-                  <code>{action}</code>
-                </td>
-                <td>
-                  {outcome < 400 ? <Mark tone="good">{`${outcome}`}</Mark> : <Mark tone="bad">{`${outcome}`}</Mark>}
-                </td>
+        <div class="table-frame">
+          <table aria-label="Audit">
+            <thead>
+              <tr>
+                <th scope="col">When</th>
+                <th scope="col">Who</th>
+                <th scope="col">From</th>
+                <th scope="col">What</th>
+                <th scope="col">Answer</th>
               </tr>
-            ))}
-          </tbody>
-        </table>
+            </thead>
+            <tbody>
+              {entries.map(({ at, by, address, action, outcome }, index) => (
+                <tr key={index}>
+                  <td>
+                    <Moment at={at} />
+                  </td>
+                  <td>{by}</td>
+                  <td>{address}</td>
+                  <td>
+                    <code>{action}</code>
+                  </td>
+                  <td>
+                    {outcome < 400 ? <Mark tone="good">{`${outcome}`}</Mark> : <Mark tone="bad">{`${outcome}`}</Mark>}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
       )}
     </Loaded>
   )

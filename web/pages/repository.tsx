@@ -57,19 +57,21 @@ export function RepositoryPage() {
                 label="Bytes stored by month"
                 bars={Object.entries(value.growth).map(([name, stored]) => ({ name, stored, reused: 0 }))}
               />
-              <table aria-label="Growth">
-                <tbody>
-                  {Object.entries(value.growth)
-                    .toReversed()
-                    .slice(0, 6)
-                    .map(([month, bytes]) => (
-                      <tr key={month}>
-                        <th scope="row">{month}</th>
-                        <td class="number">{formatBytes(bytes)}</td>
-                      </tr>
-                    ))}
-                </tbody>
-              </table>
+              <div class="table-frame narrow">
+                <table aria-label="Growth">
+                  <tbody>
+                    {Object.entries(value.growth)
+                      .toReversed()
+                      .slice(0, 6)
+                      .map(([month, bytes]) => (
+                        <tr key={month}>
+                          <th scope="row">{month}</th>
+                          <td class="number">{formatBytes(bytes)}</td>
+                        </tr>
+                      ))}
+                  </tbody>
+                </table>
+              </div>
             </Section>
           </>
         )}

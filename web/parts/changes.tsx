@@ -1,10 +1,10 @@
 import { displayName } from '../../src/core/sql.ts'
 import { formatBytes, plural } from '../../src/core/units.ts'
 import { href } from '../route.ts'
-import type { TableDiff } from '../types.ts'
+import type { Diff } from '../types.ts'
 
 /** What became of the tables of one backup in the next. */
-export function Changes({ before, tables }: { readonly before: string; readonly tables: readonly TableDiff[] }) {
+export function Changes({ diff: { before, tables } }: { readonly diff: Diff }) {
   const changed = tables.filter(({ change }) => change !== 'same')
   if (before === 'nothing') return <p class="dim">It is the first of its host and tables: all of it is new.</p>
   if (changed.length === 0)

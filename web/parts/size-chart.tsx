@@ -33,7 +33,7 @@ export function SizeChart({ bars, label }: { readonly bars: readonly SizeBar[]; 
       </svg>
       <figcaption>
         <span class="key stored">stored</span>
-        <span class="key reused">reused</span>
+        {shown.some(({ reused }) => reused > 0) && <span class="key reused">reused</span>}
         <span>the tallest bar is {formatBytes(top)}</span>
       </figcaption>
     </figure>

@@ -5,7 +5,7 @@ import { get } from '../api.ts'
 import { formatCount } from '../format.ts'
 import { useResource } from '../resource.ts'
 import { href } from '../route.ts'
-import type { Partition, Table, TableDiff } from '../types.ts'
+import type { Diff, Partition, Table } from '../types.ts'
 import { Loaded } from './loaded.tsx'
 import { Mark } from './mark.tsx'
 import { ShareBar } from './share-bar.tsx'
@@ -14,11 +14,12 @@ import { ShareBar } from './share-bar.tsx'
 export function TableTree({
   backup,
   tables,
-  diffs,
+  diff,
 }: {
   readonly backup: string
   readonly tables: readonly Table[]
-  readonly diffs: readonly TableDiff[] | undefined
+  /** Against the backup before it, when that is known. */
+  readonly diff: Diff | undefined
 }) {
   const filter = useSignal('')
   const shown = tables.filter((table) => displayName(table).includes(filter.value))
@@ -52,7 +53,7 @@ export function TableTree({
           </thead>
           <tbody>
             {shown.map((table) => (
-              <TableRows key={displayName(table)} backup={backup} table={table} fresh={freshOf(table, diffs)} />
+              <TableRows key={displayName(table)} backup={backup} table={table} fresh={freshOf(table, diff)} />
             ))}
           </tbody>
         </table>
@@ -62,11 +63,11 @@ export function TableTree({
 }
 
 /** Bytes of parts that the previous backup did not have. */
-function freshOf(table: Table, diffs: readonly TableDiff[] | undefined): number | undefined {
-  const diff = diffs?.find(({ database, name }) => database === table.database && name === table.name)
-  if (!diff) return diffs && 0
-  const parts = diff.partitions.flatMap(({ added }) => added)
-  return parts.reduce((sum, { bytes }) => sum + bytes, 0)
+function freshOf(table: Table, diff: Diff | undefined): number | undefined {
+  if (diff?.before === 'nothing') return table.bytes
+  const changed = diff?.tables.find(({ database, name }) => database === table.database && name === table.name)
+  const added = changed?.partitions.flatMap((partition) => partition.added) ?? []
+  return diff && added.reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
 function TableRows({

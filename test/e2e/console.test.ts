@@ -385,9 +385,9 @@ describe.runIf(hasChromium)('the console', () => {
       await person.page.goto(agent.url)
       await signIn(person, 'admin')
       const id = ((await answer('list')) as readonly { readonly id: string }[])[0]?.id ?? ''
-      const operation = (await ana.page.evaluate(
+      const operation = await ana.page.evaluate<string>(
         `fetch('/api/v1/operations').then((answer) => answer.json()).then((answer) => answer.operations[0].id)`,
-      )) as string
+      )
       const pages = ['', `backups/${id}`, `backups/${id}/restore`, `backups/${id}/query`, 'operations', 'repository']
       for (const path of [...pages, `operations/${operation}`, 'nowhere']) {
         await person.page.goto(`${agent.url}/#/${path}`)
@@ -447,7 +447,8 @@ describe.runIf(hasChromium)('the console', () => {
     await engine.run('INSERT INTO shop.orders SELECT number, 9, randomString(200) FROM numbers(600000)')
     await goTo('')
     await button('Back up now').click()
-    await sees(ana.page.getByRole('progressbar'))
+    // By then it is written down that it began; what was killed before that did not begin.
+    await sees(ana.page.locator('.log').getByText('store', { exact: true }))
     agent.child.kill('SIGKILL')
     await agent.result
     await sees(ana.page.getByText('The agent does not answer'))

@@ -9,7 +9,7 @@ export type RestoreMode = 'beside' | 'free' | 'replace'
 /** What the form of a restore says. */
 export interface RestoreForm {
   readonly backup: string
-  /** Names of tables, all of each. */
+  /** Names of tables, all of each; none when partitions are chosen. */
   readonly tables: readonly string[]
   /** `db.table:<id>` */
   readonly partitions: readonly string[]

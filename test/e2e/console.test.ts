@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -68,13 +68,20 @@ async function picture(name: string): Promise<void> {
     await ana.page.screenshot({ path: join(root, 'docs/images', `${name}.png`) })
 }
 
+/** `npm ci` has built the console; whoever changed it since need not think of building it again. */
+function isStale(): boolean {
+  const page = join(root, 'dist/console/index.html')
+  const built = existsSync(page) ? statSync(page).mtimeMs : 0
+  return globSync(join(root, 'web/**/*.*')).some((file) => statSync(file).mtimeMs > built)
+}
+
 async function startAgent(listen: string): Promise<AgentProcess> {
   return startAgentProcess([...config(), 'agent', '--listen', listen])
 }
 
 describe.runIf(hasChromium)('the console', () => {
   beforeAll(async () => {
-    await build({ configFile: join(root, 'vite.config.ts'), logLevel: 'warn' })
+    if (isStale()) await build({ configFile: join(root, 'vite.config.ts'), logLevel: 'warn' })
     bench = await workbench()
     engine = await bench.engine('clickhouse')
     await engine.run(

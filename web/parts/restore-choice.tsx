@@ -23,8 +23,9 @@ export function RestoreChoice({
           {all ? 'Choose none' : 'Choose all'}
         </button>
         <span class="dim" role="status">
-          {plural(form.tables.length, 'table')} chosen
-          {form.partitions.length > 0 && `, ${plural(form.partitions.length, 'partition')}`}
+          {form.partitions.length > 0
+            ? `${plural(form.partitions.length, 'partition')} chosen, and no whole table`
+            : `${plural(form.tables.length, 'table')} chosen`}
         </span>
       </div>
       <ul class="choice" aria-label="Tables">
@@ -48,17 +49,11 @@ function TableChoice({
   const open = useSignal(false)
   const name = displayName(table)
   const isChosen = tables.includes(name)
-  const ofTable = new Set(table.partitions?.map(({ id }) => partitionOf(table, id)))
+  // A restore of partitions leaves out what it does not name, so whole tables need one of their own.
   const choose = (wanted: boolean): void =>
-    onChange({
-      tables: wanted ? [...tables, name] : tables.filter((one) => one !== name),
-      partitions: partitions.filter((one) => !ofTable.has(one)),
-    })
+    onChange({ tables: wanted ? [...tables, name] : tables.filter((one) => one !== name), partitions: [] })
   const choosePartition = (id: string, wanted: boolean): void =>
-    onChange({
-      tables: tables.filter((one) => one !== name),
-      partitions: wanted ? [...partitions, id] : partitions.filter((one) => one !== id),
-    })
+    onChange({ tables: [], partitions: wanted ? [...partitions, id] : partitions.filter((one) => one !== id) })
   return (
     <li>
       <label>

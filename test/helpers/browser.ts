@@ -57,7 +57,7 @@ export async function testBrowser(): Promise<TestBrowser> {
         timezoneId: 'UTC',
         permissions: ['clipboard-read', 'clipboard-write'],
       })
-      context.setDefaultTimeout(15_000)
+      context.setDefaultTimeout(30_000)
       // Before the page's own scripts, and so beside its policy, which allows none but its own.
       await context.addInitScript({ content: axe.source })
       return personOf(context, await context.newPage())
@@ -74,7 +74,8 @@ function personOf(context: BrowserContext, page: Page): Person {
   const expected: RegExp[] = []
   const listen = (one: Page): void => {
     one.on('console', (message) => {
-      if (message.type() === 'error' || message.type() === 'warning') heard.push(message.text())
+      if (message.type() === 'error' || message.type() === 'warning')
+        heard.push(`${message.text()} ${message.location().url}`)
     })
     one.on('pageerror', (error) => heard.push(error.message))
   }

@@ -3,7 +3,8 @@ import { useMemo } from 'preact/hooks'
 import { formatBytes, formatSeconds, plural } from '../../src/core/units.ts'
 import { get } from '../api.ts'
 import { formatCount, formatTime, formatUntil } from '../format.ts'
-import { Act, start } from '../parts/act.tsx'
+import { Act } from '../parts/act.tsx'
+import { start } from '../start.ts'
 import { CommandLine } from '../parts/command-line.tsx'
 import { DayStrip } from '../parts/day-strip.tsx'
 import { Facts } from '../parts/facts.tsx'
@@ -12,8 +13,11 @@ import { Loaded } from '../parts/loaded.tsx'
 import { LongTable } from '../parts/long-table.tsx'
 import type { LongColumn } from '../parts/long-table.tsx'
 import { Mark } from '../parts/mark.tsx'
-import { Age, Moment, now } from '../parts/moment.tsx'
-import { Page, Section } from '../parts/page.tsx'
+import { Age } from '../parts/age.tsx'
+import { Moment } from '../parts/moment.tsx'
+import { now } from '../now.ts'
+import { Page } from '../parts/page.tsx'
+import { Section } from '../parts/section.tsx'
 import { ProofMark } from '../parts/proof-mark.tsx'
 import { SizeChart } from '../parts/size-chart.tsx'
 import { useResource } from '../resource.ts'
@@ -179,7 +183,7 @@ function Listed({
 }
 
 /** Whether all of a backup is there. */
-export function BackupMark({ backup }: { readonly backup: Backup }) {
+function BackupMark({ backup }: { readonly backup: Backup }) {
   if (backup.outcome === 'damaged') return <Mark tone="bad">damaged</Mark>
   return backup.status === 'complete' ? <Mark tone="good">complete</Mark> : <Mark tone="warn">incomplete</Mark>
 }

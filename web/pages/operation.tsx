@@ -1,15 +1,19 @@
 import { post } from '../api.ts'
 import { formatBetween, formatClock } from '../format.ts'
 import { isOver } from '../live.ts'
+import { operationTitle } from '../operation-title.ts'
 import { ratesOf } from '../operation-view.ts'
-import { Ask } from '../parts/dialog.tsx'
+import { Ask } from '../parts/ask.tsx'
 import { Facts } from '../parts/facts.tsx'
 import { Findings } from '../parts/findings.tsx'
-import { Mark, StateMark } from '../parts/mark.tsx'
+import { Mark } from '../parts/mark.tsx'
+import { StateMark } from '../parts/state-mark.tsx'
 import { Moment } from '../parts/moment.tsx'
-import { Note, ProblemNote } from '../parts/note.tsx'
+import { Note } from '../parts/note.tsx'
+import { ProblemNote } from '../parts/problem-note.tsx'
 import { Outcome } from '../parts/outcome.tsx'
-import { Page, Section } from '../parts/page.tsx'
+import { Page } from '../parts/page.tsx'
+import { Section } from '../parts/section.tsx'
 import { ProgressBar } from '../parts/progress-bar.tsx'
 import { RateCurve } from '../parts/rate-curve.tsx'
 import type { Operation, OperationState } from '../types.ts'
@@ -24,7 +28,7 @@ export function OperationPage({ id }: { readonly id: string }) {
   const over = isOver(operation.state)
   return (
     <Page
-      title={titleOf(operation)}
+      title={operationTitle(operation)}
       about={<code>{id}</code>}
       actions={
         !over && (
@@ -110,11 +114,4 @@ function Told({ view }: { readonly view: FollowedOperation }) {
       )}
     </>
   )
-}
-
-/** `Backup`, `Restore of 20261122T030000Z-k3f9qa` */
-export function titleOf({ kind, request }: Operation): string {
-  const name = kind.charAt(0).toUpperCase() + kind.slice(1)
-  const backup = request['backup'] ?? (Array.isArray(request['backups']) ? request['backups'].join(', ') : undefined)
-  return typeof backup === 'string' && backup !== '' ? `${name} of ${backup}` : name
 }

@@ -1,20 +1,24 @@
 import { useSignal } from '@preact/signals'
 import { get, post } from '../api.ts'
 import { formatBetween, formatUntil } from '../format.ts'
+import { operationTitle } from '../operation-title.ts'
 import { Act } from '../parts/act.tsx'
 import { CommandLine } from '../parts/command-line.tsx'
 import { Loaded } from '../parts/loaded.tsx'
 import { LongTable } from '../parts/long-table.tsx'
 import type { LongColumn } from '../parts/long-table.tsx'
-import { Mark, StateMark } from '../parts/mark.tsx'
-import { Age, Moment, now } from '../parts/moment.tsx'
+import { Mark } from '../parts/mark.tsx'
+import { StateMark } from '../parts/state-mark.tsx'
+import { Age } from '../parts/age.tsx'
+import { Moment } from '../parts/moment.tsx'
+import { now } from '../now.ts'
 import { Note } from '../parts/note.tsx'
-import { Page, Section } from '../parts/page.tsx'
+import { Page } from '../parts/page.tsx'
+import { Section } from '../parts/section.tsx'
 import { useResource } from '../resource.ts'
 import { href } from '../route.ts'
 import { may } from '../session.ts'
 import type { Operation, Schedule } from '../types.ts'
-import { titleOf } from './operation.tsx'
 
 /** What comes next, and what was. */
 export function OperationsPage() {
@@ -93,7 +97,7 @@ function Next({ schedule, onChange }: { readonly schedule: Schedule; readonly on
 const COLUMNS: readonly LongColumn<Operation>[] = [
   {
     title: 'Operation',
-    cell: (operation) => <a href={href('operations', operation.id)}>{titleOf(operation)}</a>,
+    cell: (operation) => <a href={href('operations', operation.id)}>{operationTitle(operation)}</a>,
   },
   { title: 'State', cell: ({ state }) => <StateMark state={state} /> },
   { title: 'Asked for', cell: ({ queued }) => <Moment at={queued} /> },

@@ -1,7 +1,8 @@
 import { useSignal } from '@preact/signals'
 import { problemOf } from '../api.ts'
 import type { ShownProblem } from '../api.ts'
-import { Note, ProblemNote } from '../parts/note.tsx'
+import { Note } from '../parts/note.tsx'
+import { ProblemNote } from '../parts/problem-note.tsx'
 import { Page } from '../parts/page.tsx'
 import { ended, signIn } from '../session.ts'
 

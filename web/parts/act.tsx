@@ -1,19 +1,10 @@
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
-import { post, problemOf } from '../api.ts'
+import { problemOf } from '../api.ts'
 import type { ShownProblem } from '../api.ts'
-import { hear } from '../live.ts'
-import { go } from '../route.ts'
 import { may } from '../session.ts'
-import type { OperationRequest, Scope } from '../types.ts'
-import { ProblemNote } from './note.tsx'
-
-/** Start an operation and go where it can be followed. @throws Refused */
-export async function start(request: OperationRequest): Promise<void> {
-  const { operation } = await post('/operations', request)
-  hear(operation)
-  go('operations', operation.id)
-}
+import type { Scope } from '../types.ts'
+import { ProblemNote } from './problem-note.tsx'
 
 /** A button that does something that takes a while and can be refused; it says so beside itself. */
 export function Act({

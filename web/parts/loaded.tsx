@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import type { Resource } from '../resource.ts'
-import { ProblemNote } from './note.tsx'
+import { ProblemNote } from './problem-note.tsx'
 
 /** What was asked for, when it has come; until then, that it is on its way; and why it did not come. */
 export function Loaded<T>({

@@ -1,5 +1,3 @@
-import type { OperationState } from '../types.ts'
-
 export type Tone = 'good' | 'warn' | 'bad' | 'busy' | 'quiet'
 
 const SYMBOLS: Readonly<Record<Tone, string>> = { good: '✓', warn: '!', bad: '✕', busy: '●', quiet: '–' }
@@ -14,20 +12,4 @@ export function Mark({ tone, children }: { readonly tone: Tone; readonly childre
       <span>{children}</span>
     </span>
   )
-}
-
-const TONES: Readonly<Record<OperationState, Tone>> = {
-  queued: 'quiet',
-  running: 'busy',
-  ok: 'good',
-  incomplete: 'warn',
-  damaged: 'bad',
-  failed: 'bad',
-  cancelled: 'warn',
-  interrupted: 'warn',
-}
-
-/** The state of an operation. */
-export function StateMark({ state }: { readonly state: OperationState }) {
-  return <Mark tone={TONES[state]}>{state}</Mark>
 }

@@ -2,7 +2,7 @@ import { displayName } from '../../src/core/sql.ts'
 import { formatBytes, plural } from '../../src/core/units.ts'
 import { href } from '../route.ts'
 import type { Operation } from '../types.ts'
-import { Section } from './page.tsx'
+import { Section } from './section.tsx'
 
 /** The results of the commands, as far as they are shown; all are optional, for older agents wrote some of them down. */
 interface Result {

@@ -1,6 +1,6 @@
 import type { Attestation } from '../types.ts'
 import { Mark } from './mark.tsx'
-import { Age } from './moment.tsx'
+import { Age } from './age.tsx'
 
 /** What each level of a check is called. */
 export const LEVELS = { 1: 'inventory', 2: 'scrub', 3: 'content', 4: 'drill' } as const

@@ -3,8 +3,9 @@ import { formatBytes, plural } from '../../src/core/units.ts'
 import { post } from '../api.ts'
 import { formatShare } from '../format.ts'
 import type { Plan } from '../types.ts'
-import { Act, start } from './act.tsx'
-import { Ask } from './dialog.tsx'
+import { Act } from './act.tsx'
+import { start } from '../start.ts'
+import { Ask } from './ask.tsx'
 
 type Prune = Plan<'prune'>
 

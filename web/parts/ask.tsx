@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { may } from '../session.ts'
 import type { Scope } from '../types.ts'
 import { Act } from './act.tsx'
+import { Typed } from './typed.tsx'
 
 export interface Question {
   /** What the button says that asks, and the one that answers yes. */
@@ -71,31 +72,5 @@ export function Ask({ verb, title, scope, confirm, disabled = false, act, childr
         </dialog>
       )}
     </>
-  )
-}
-
-/** A field for a name that has to be typed. */
-export function Typed({
-  expected,
-  value,
-  onType,
-}: {
-  readonly expected: string
-  readonly value: string
-  readonly onType: (text: string) => void
-}) {
-  return (
-    <label class="field">
-      <span>
-        Type <code>{expected}</code> to confirm
-      </span>
-      <input
-        type="text"
-        autocomplete="off"
-        spellcheck={false}
-        value={value}
-        onInput={(event) => onType(event.currentTarget.value)}
-      />
-    </label>
   )
 }

@@ -37,11 +37,15 @@ export interface Composition extends AsyncDisposable {
   readonly meter: Meter
   /** The secret of the repository, if one is configured. */
   key(): Secret | undefined
+  /** The secret behind a setting. */
+  secret(name: string, value: string | undefined): Secret | undefined
   repository(purpose: Purpose): Promise<Repository>
   engine(): Promise<Engine>
   /** What operations need; the parts of it that need no engine, or no repository, are a Pick of it. */
   base(): Omit<Context, 'repository' | 'engine'>
   context(purpose: Purpose): Promise<Context>
+  /** The same from the beginning, by the configuration as it is now: for what lives long. */
+  fresh(): Composition
 }
 
 export const VERSION = readVersion()
@@ -124,9 +128,11 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     storage,
     meter,
     key,
+    secret,
     repository,
     base,
     engine: openEngine,
+    fresh: () => compose(globals, process_, signal),
     context: async (purpose) => ({ ...base(), repository: await repository(purpose), engine: await openEngine() }),
     [Symbol.asyncDispose]: async () => {
       progress.end()

@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { PermafrostError, toPermafrostError } from '../core/errors.ts'
 import type { AddCommand, Run } from './command.ts'
+import { addAgent } from './commands/agent.ts'
 import { addBackup } from './commands/backup.ts'
 import { addConfig } from './commands/config.ts'
 import { addDemo } from './commands/demo.ts'
@@ -8,7 +9,9 @@ import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addForget } from './commands/forget.ts'
 import { addList } from './commands/list.ts'
+import { addOperations } from './commands/operations.ts'
 import { addPrune } from './commands/prune.ts'
+import { addQuery } from './commands/query.ts'
 import { addRepo } from './commands/repo.ts'
 import { addRestore } from './commands/restore.ts'
 import { addShow } from './commands/show.ts'
@@ -17,9 +20,10 @@ import { VERSION } from './compose.ts'
 import { helpTopic, TOPICS } from './help.ts'
 
 const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
-  ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore]],
+  ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore, addQuery]],
   ['TRUST', [addVerify, addDoctor]],
   ['SPACE', [addForget, addPrune]],
+  ['RUN', [addAgent, addOperations]],
   ['SET UP', [addRepo, addConfig, addDemo]],
 ]
 

@@ -28,6 +28,8 @@ export const layout = {
     of: (backup: string) => `attest/${backup}/`,
     key: (backup: string, level: number, id: string) => `attest/${backup}/l${level}-${id}`,
   },
+  operations: { prefix: 'operations/', key: (id: string, stage: 'begin' | 'end') => `operations/${id}/${stage}` },
+  audit: { prefix: 'audit/', key: (id: string) => `audit/${id}` },
 } as const
 
 const PACK_KEY = /^(packs|meta)\/([0-9a-f]{2})\/(\2[0-9a-f]{62})$/

@@ -1,5 +1,6 @@
 import { PermafrostError } from './errors.ts'
 import type { PartitionEntry, TableEntry, TableSchema } from './manifest.ts'
+import { shellQuote } from './shell-quote.ts'
 import { displayName } from './sql.ts'
 import type { TableName } from './sql.ts'
 
@@ -241,8 +242,4 @@ const KEYS = [
 /** Parts of a table and of its replicated twin are the same. */
 function family(engine: string): string {
   return engine.replace(/^(Replicated|Shared)/, '')
-}
-
-function shellQuote(text: string): string {
-  return /^[\w.@%+=:,/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }

@@ -49,6 +49,11 @@ export interface Engine extends AsyncDisposable {
   describe(): Promise<ServerInfo>
   /** A statement that returns rows; an error that comes late is an error. */
   query(sql: Sql, options?: QueryOptions): Promise<readonly Row[]>
+  /**
+   * The answer of a statement as ClickHouse sends it, in the statement's own FORMAT or this one. An error that comes late is
+   * thrown at the end.
+   */
+  stream(sql: Sql, options: QueryOptions & { readonly format: string }): AsyncIterable<Uint8Array>
   /** A statement that returns none. Never repeated by itself: FREEZE, ATTACH and INSERT are not idempotent. */
   command(sql: Sql, options?: QueryOptions): Promise<void>
 }

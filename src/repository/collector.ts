@@ -3,6 +3,7 @@ import type { CollectState } from '../core/collect-steps.ts'
 import { PermafrostError } from '../core/errors.ts'
 import { layout } from '../core/layout.ts'
 import type { CollectionPlan } from './collection-plan.ts'
+import { trimHistory } from './history.ts'
 import { rememberBackups } from './known-backups.ts'
 import { condemn, readCondemned, revoke } from './marks.ts'
 import type { Random } from './marks.ts'
@@ -116,6 +117,7 @@ async function tidy(
   for (const name of plan.revoke) await revoke(repository, { name, at: clock().toISOString() }, random)
   await storage.delete([...[...plan.settled, ...plan.revoke].map(layout.pending.key), ...plan.expired])
   await closeForeign(repository)
+  await trimHistory(repository)
 }
 
 /** Records of collectors that died after their sweep. */

@@ -6,6 +6,7 @@ import type { BackupResult } from '../../operations/backup.ts'
 import { collect, exitCodeOf } from '../command.ts'
 import { dayToCome } from '../day-to-come.ts'
 import type { AddCommand } from '../command.ts'
+import type { Composition } from '../compose.ts'
 
 interface Options {
   readonly table: readonly string[]
@@ -14,6 +15,7 @@ interface Options {
   readonly dryRun?: boolean
   readonly resume?: boolean
   readonly keepUntil?: string
+  readonly agent?: string | true
 }
 
 /** `permafrost backup` */
@@ -29,9 +31,11 @@ export const addBackup: AddCommand = (program, run) => {
     .option('--keep-until <date>', 'hold it: no policy forgets it before that day')
     .option('--apply-patches', 'turn lightweight updates into ordinary parts first: FREEZE leaves them out')
     .option('--resume', 'only go on with a backup that ended early (one that did is gone on with anyway)')
+    .option('--agent [url]', 'let a running agent do it, and follow it')
     .option('-n, --dry-run', 'show what would be frozen, and what would be missing')
     .action((options: Options, command) =>
       run(command, async (c) => {
+        if (options.agent !== undefined) return byAgent(c, options)
         const selector = parseSelector(options.table.length > 0 ? options.table : c.config().config.select.tables)
         if (options.dryRun) return dryRun()
         const until = options.keepUntil === undefined ? undefined : dayToCome(options.keepUntil, c.base().clock())
@@ -67,6 +71,29 @@ export const addBackup: AddCommand = (program, run) => {
         }
       }),
     )
+}
+
+async function byAgent(c: Composition, options: Options): Promise<number> {
+  const { agentClient } = await import('../agent-client.ts')
+  const { exitCodeOfOperation } = await import('../agent-outcome.ts')
+  const agent = agentClient(c, options.agent)
+  const { operation } = await agent.ask('start', {
+    body: {
+      kind: 'backup',
+      tags: options.tag,
+      ...(options.table.length > 0 && { tables: options.table }),
+      ...(options.applyPatches && { applyPatches: true }),
+      ...(options.keepUntil !== undefined && {
+        keepUntil: dayToCome(options.keepUntil, c.base().clock()).toISOString(),
+      }),
+    },
+  })
+  c.output.say(`Operation ${operation.id}. Ctrl-C leaves it running; permafrost operations ${operation.id} --follow`)
+  const ended = await agent.follow(operation.id, c.base().emit)
+  const exit = exitCodeOfOperation(ended)
+  const result = ended.result as BackupResult
+  c.output.answer(result, () => describe(result))
+  return exit
 }
 
 function describe({ summary }: BackupResult): readonly string[] {

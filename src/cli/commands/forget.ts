@@ -1,4 +1,5 @@
 import { Option } from 'commander'
+import { retentionPolicy } from '../../config/retention-policy.ts'
 import { PermafrostError } from '../../core/errors.ts'
 import { HOLD } from '../../core/retention.ts'
 import type { RetentionPolicy } from '../../core/retention.ts'
@@ -66,7 +67,7 @@ export const addForget: AddCommand = (program, run) => {
           { ...c.base(), repository },
           {
             ids,
-            policy: policyOf(options) ?? policyOf(configured(retention)) ?? {},
+            policy: policyOf(options) ?? retentionPolicy(c.config().config),
             host: options.host,
             tag: options.tag,
             grace: options.grace === undefined ? retention.grace : secondsOf('--grace', options.grace),
@@ -102,12 +103,9 @@ function secondsOf(flag: string, text: string): number {
   throw new PermafrostError('USAGE', `${flag} ${text} is not a duration`, { hint: 'write 12h, 7d or 4w' })
 }
 
-type PolicyOptions = Omit<Partial<Options>, 'keepWithin'> & { readonly keepWithin?: string | number | undefined }
-
 /** The policy in these flags; nothing when there is none of them. */
-function policyOf(options: PolicyOptions): RetentionPolicy | undefined {
-  const { keepWithin, keepTag = [] } = options
-  const within = typeof keepWithin === 'string' ? secondsOf('--keep-within', keepWithin) : keepWithin
+function policyOf(options: Options): RetentionPolicy | undefined {
+  const { keepWithin, keepTag } = options
   const policy: RetentionPolicy = {
     last: options.keepLast,
     hourly: options.keepHourly,
@@ -115,15 +113,10 @@ function policyOf(options: PolicyOptions): RetentionPolicy | undefined {
     weekly: options.keepWeekly,
     monthly: options.keepMonthly,
     yearly: options.keepYearly,
-    within,
+    within: keepWithin === undefined ? undefined : secondsOf('--keep-within', keepWithin),
     tags: keepTag.length > 0 ? keepTag : undefined,
   }
   return Object.values(policy).some((value) => value !== undefined) ? policy : undefined
-}
-
-function configured(retention: ReturnType<Composition['config']>['config']['retention']): PolicyOptions {
-  const camel = (name: string) => name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
-  return Object.fromEntries(Object.entries(retention).map(([name, value]) => [camel(name), value]))
 }
 
 async function confirm(

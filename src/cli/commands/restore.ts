@@ -1,6 +1,7 @@
 import { PermafrostError } from '../../core/errors.ts'
 import { parseName, parsePartitionChoice, parseSelector } from '../../core/selector.ts'
-import type { RestoreAction, RestoreMode, RestorePlan, RestoreStep } from '../../core/restore-plan.ts'
+import { replacedName } from '../../core/replaced-name.ts'
+import type { RestoreAction, RestoreMode, RestorePlan } from '../../core/restore-plan.ts'
 import { displayName, sql } from '../../core/sql.ts'
 import { formatBytes, plural } from '../../core/units.ts'
 import type { RestoreResult } from '../../operations/restore.ts'
@@ -55,11 +56,8 @@ export const addRestore: AddCommand = (program, run) => {
           c.output.answer(prepared.plan, () => describePlan(prepared.plan))
           return 0
         }
-        const replaced = prepared.plan.steps.filter(
-          (step) => step.action === 'swap' || step.action === 'swap-partitions',
-        )
-        if (replaced.length > 0)
-          await confirmByName(c, { name: replacedName(replaced, backup.id), given: options.confirm, act: 'replace' })
+        const replaced = replacedName(prepared.plan)
+        if (replaced !== undefined) await confirmByName(c, { name: replaced, given: options.confirm, act: 'replace' })
         const result = await prepared.run()
         c.output.answer(result, () => describe(result))
         return exitCodeOf(result.findings)
@@ -76,12 +74,6 @@ function modeOf(options: Options): RestoreMode {
   if (flag === 'schemaOnly' && options.partition.length > 0)
     throw new PermafrostError('USAGE', '--schema-only and --partition exclude one another')
   return flag ? modes[flag] : 'all'
-}
-
-/** One table is confirmed by its name; several by the backup's id. */
-function replacedName(steps: readonly RestoreStep[], id: string): string {
-  const [step] = steps
-  return steps.length === 1 && step ? displayName(step.target) : id
 }
 
 const ACTIONS: Readonly<Record<RestoreAction, string>> = {

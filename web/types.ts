@@ -22,6 +22,5 @@ export type Check = AnswerOf<'doctor'>['checks'][number]
 export type LogEntry = z.infer<typeof logEntry>
 export type QueryLine = z.infer<typeof queryLine>
 export type Plan<K extends AnswerOf<'plan'>['kind']> = Extract<AnswerOf<'plan'>, { readonly kind: K }>
-export type { ScheduledKind } from '../src/server/contract/agent.ts'
 export type { Scope } from '../src/server/contract/shapes.ts'
 export type { OperationRequest } from '../src/server/contract/operations.ts'

@@ -2,6 +2,7 @@ import { isClosable, nextCollect } from '../core/collect-steps.ts'
 import type { CollectState } from '../core/collect-steps.ts'
 import { PermafrostError } from '../core/errors.ts'
 import { layout } from '../core/layout.ts'
+import { SWEEP_WITHIN } from '../core/safety.ts'
 import type { CollectionPlan } from './collection-plan.ts'
 import { rememberBackups } from './known-backups.ts'
 import { condemn, readCondemned, revoke } from './marks.ts'
@@ -9,7 +10,7 @@ import type { Random } from './marks.ts'
 import { reachable } from './reachable.ts'
 import { readFormatText } from './repository.ts'
 import type { Repository } from './repository.ts'
-import { listPacks, liveBackups, readAnnounced } from './take-stock.ts'
+import { isRunning, listPacks, liveBackups, readAnnounced } from './take-stock.ts'
 
 export interface CollectOptions {
   readonly random: Random
@@ -71,6 +72,7 @@ export async function collect(
         const packs = state.dead.filter((key) => !key.startsWith(layout.backups.prefix))
         for (const keys of [...chunks(packs, DELETED_AT_ONCE), ...chunks(records, DELETED_AT_ONCE)]) {
           signal.throwIfAborted()
+          refuseLate(clock, now)
           await storage.delete(keys)
           deleted.push(...keys)
         }
@@ -115,18 +117,28 @@ async function tidy(
   await storage.delete([...buried.flatMap(([, marks]) => marks), ...plan.leftMarks])
   for (const name of plan.revoke) await revoke(repository, { name, at: clock().toISOString() }, random)
   await storage.delete([...[...plan.settled, ...plan.revoke].map(layout.pending.key), ...plan.expired])
-  await closeForeign(repository)
+  await closeForeign(repository, clock())
 }
 
-/** Records of collectors that died after their sweep. */
-async function closeForeign(repository: Repository): Promise<void> {
-  const open = await readCondemned(repository)
+/**
+ * Records of collectors that died after their sweep. A copy brings names back that were deleted, so a record is closed only
+ * when its owner, should it be alive after all, would not delete by it any more.
+ */
+async function closeForeign(repository: Repository, now: Date): Promise<void> {
+  const open = (await readCondemned(repository)).filter(({ at }) => !isRunning({ at: new Date(at) }, now))
   if (open.length === 0) return
   // Listed after they were read: a name that is not there now never comes back.
   const there = new Set((await listPacks(repository)).keys())
   for await (const { key } of repository.storage.list(layout.backups.prefix)) there.add(key)
   const closable = open.filter(({ objects }) => isClosable(objects, there))
   await repository.storage.delete(closable.map(({ id }) => layout.condemned.key(id)))
+}
+
+function refuseLate(clock: () => Date, condemned: Date): void {
+  if (clock().getTime() - condemned.getTime() < SWEEP_WITHIN * 1000) return
+  throw new PermafrostError('CONFLICT', 'this prune was held up for hours, and deletes no more', {
+    hint: 'permafrost prune',
+  })
 }
 
 async function refuseOtherFormat({ storage }: Repository, before: string): Promise<void> {

@@ -34,6 +34,8 @@ export interface Composition extends AsyncDisposable {
   /** The secret of the repository, if one is configured. */
   key(): Secret | undefined
   repository(purpose: Purpose): Promise<Repository>
+  /** Another repository than the configured one; it is opened with `copy.key` when that is asked for and set. */
+  repositoryAt(url: string, purpose: Purpose, by: 'repository.key' | 'copy.key'): Promise<Repository>
   engine(): Promise<Engine>
   /** What operations need; the parts of it that need no engine, or no repository, are a Pick of it. */
   base(): Omit<Context, 'repository' | 'engine'>
@@ -81,6 +83,10 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     value === undefined ? undefined : secretOf(name, value, { ...process_, directory: config().directory })
   const key = () => secret('repository.key', config().config.repository.key)
   const repository = (purpose: Purpose) => openRepository(storage(), { secret: readKey(key()), purpose })
+  const repositoryAt: Composition['repositoryAt'] = (url, purpose, by) => {
+    const own = by === 'copy.key' ? secret(by, config().config.copy.key) : undefined
+    return openRepository(openStorage(url), { secret: readKey(own ?? key()), purpose })
+  }
   const base = (): Omit<Context, 'repository' | 'engine'> => {
     const { memory, workers = availableParallelism() } = config().config.limits
     return {
@@ -105,6 +111,7 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     storage,
     key,
     repository,
+    repositoryAt,
     base,
     engine: openEngine,
     context: async (purpose) => ({ ...base(), repository: await repository(purpose), engine: await openEngine() }),

@@ -3,6 +3,7 @@ import { PermafrostError, toPermafrostError } from '../core/errors.ts'
 import type { AddCommand, Run } from './command.ts'
 import { addBackup } from './commands/backup.ts'
 import { addConfig } from './commands/config.ts'
+import { addCopy } from './commands/copy.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
@@ -20,6 +21,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore]],
   ['TRUST', [addVerify, addDoctor]],
   ['SPACE', [addForget, addPrune]],
+  ['MOVE', [addCopy]],
   ['SET UP', [addRepo, addConfig, addDemo]],
 ]
 

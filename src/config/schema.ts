@@ -62,6 +62,13 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The repository that holds the backups.'),
+  copy: z
+    .strictObject({
+      to: z.array(text).default([]).describe('Where `permafrost copy` copies backups to, when no `--to` is given.'),
+      key: secret.optional().describe('What opens these repositories, when it is not `repository.key`.'),
+    })
+    .prefault({})
+    .describe('Second repositories: three copies, two kinds of store, one of them elsewhere.'),
   select: z
     .strictObject({
       tables: z

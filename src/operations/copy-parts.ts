@@ -2,7 +2,8 @@ import { PermafrostError } from '../core/errors.ts'
 import type { BackupSummary, PartEntry, PartitionEntry, TableEntry } from '../core/manifest.ts'
 import { segmentsOfRuns } from '../core/part-stream.ts'
 import { displayName } from '../core/sql.ts'
-import { placementOf } from '../core/store-plan.ts'
+import { placementOf, planPart, storedFiles } from '../core/store-plan.ts'
+import type { PlannedRun, SourceFile, StoredFiles } from '../core/store-plan.ts'
 import { makeFreezeName } from '../engine/freeze-name.ts'
 import type { Table } from '../engine/catalog.ts'
 import { readContents, readParts, readPartitions, readSchemas, readSummary } from '../repository/backups.ts'
@@ -37,8 +38,8 @@ interface SourceTable {
 }
 
 /**
- * Copy a backup to a repository with keys of its own: parts that the target has from earlier copies are pointed to, the others
- * opened, checked, and sealed again.
+ * Copy a backup to a repository with keys of its own: parts, and files of parts, that the target has
+ * from earlier copies are pointed to, the others opened, checked, and sealed again.
  *
  * @returns bytes that were stored
  * @throws DAMAGED when a part is not what its manifest says, KEY_WRONG for a key that cannot read data, CONFLICT
@@ -167,37 +168,56 @@ async function copyPartition(
     ...(before ? await readParts(target, before) : []),
   ].filter((part) => !part.suspect && part.segments.every(({ pack }) => parents.isWorthKeeping(pack)))
   const there = new Map(known.map((part) => [`${part.name} ${part.k}`, part]))
+  const stored = storedFiles(known, ({ pack }) => parents.isWorthKeeping(pack))
   const newest = partition === partitions.at(-1)
   const storing: Promise<StoredPart>[] = []
   for (const part of await readParts(source, partition)) {
     const { segments } = there.get(`${part.name} ${part.k}`) ?? {}
+    const label = `${displayName(table)} ${part.name}`
+    const placement = placementOf({ name: part.name, newest })
     if (segments && !part.suspect) storing.push(Promise.resolve({ entry: { ...part, segments }, reused: part.bytes }))
-    else storing.push((await copyPart(part, { label: `${displayName(table)} ${part.name}`, newest }, ctx)).stored)
+    else storing.push((await copyPart(part, { label, placement, stored }, ctx)).stored)
   }
   return { gathered: gatherPartition({ table, id: partition.id }, storing, ctx) }
 }
 
 async function copyPart(
   part: PartEntry,
-  { label, newest }: { readonly label: string; readonly newest: boolean },
+  { label, placement, stored }: { readonly label: string; readonly placement: string; readonly stored: StoredFiles },
   { queue, source }: CopyTablesContext,
 ): Promise<{ readonly stored: Promise<StoredPart> }> {
+  const plan = planPart(sourceFiles(part), stored)
+  const runs = segmentsOfRuns(part.files, part.segments).filter((_, index) => plan[index]?.action === 'store')
+  const sum = (action: PlannedRun['action']) =>
+    plan.reduce((total, run) => total + (run.action === action ? run.bytes : 0), 0)
   const { result } = await queue.add({
-    item: { label, k: part.k, runs: segmentsOfRuns(part.files, part.segments) },
-    bytes: part.bytes,
+    item: { label, k: part.k, files: part.files, runs },
+    bytes: sum('store'),
     files: part.files.length,
-    placement: placementOf({ name: part.name, newest }),
+    placement,
   })
   const store = async (): Promise<StoredPart> => {
-    const stored = await result
-    if (stored.outcome === 'stored') return { entry: { ...part, segments: stored.runs.flat() }, reused: 0 }
-    throw new PermafrostError('DAMAGED', `${label} at ${source.storage.location}: ${stored.problems[0]}`, {
-      hint: ['permafrost verify --all', 'a copy is whole or is not made: restore what is left, or copy another backup'],
-      detail: { problems: stored.problems },
-    })
+    const recoded = await result
+    if (recoded.outcome === 'damaged')
+      throw new PermafrostError('DAMAGED', `${label} at ${source.storage.location}: ${recoded.problems[0]}`, {
+        hint: [
+          'permafrost verify --all',
+          'a copy is whole, or is not made: copy another backup, or restore what is left',
+        ],
+        detail: { problems: recoded.problems },
+      })
+    let next = 0
+    const segments = plan.flatMap((run) => (run.action === 'reuse' ? run.segments : (recoded.runs[next++] ?? [])))
+    return { entry: { ...part, segments }, reused: sum('reuse') }
   }
   const storing = store()
   // Awaited by the partition, later than other work that may fail first.
   storing.catch(() => undefined)
   return { stored: storing }
+}
+
+/** A part's files with what the source knows of their inodes: a mutated part shares files with the one that it came from. */
+function sourceFiles({ files, identities = [] }: PartEntry): readonly SourceFile[] {
+  const known = new Map(identities.map((identity) => [identity.path, identity]))
+  return files.map(([path, size]) => ({ device: 0, inode: 0, modified: '', ...known.get(path), path, size }))
 }

@@ -1,4 +1,4 @@
-import type { Segment } from '../core/manifest.ts'
+import type { PartFile, Segment } from '../core/manifest.ts'
 import { FRAME } from '../core/part-stream.ts'
 import { fileWriter } from './file-writer.ts'
 import type { RunOfFiles } from './file-writer.ts'
@@ -13,6 +13,9 @@ export interface RecodeItem {
   /** For the footer: table and part. */
   readonly label: string
   readonly k: string
+  /** All of the part's. */
+  readonly files: readonly PartFile[]
+  /** The runs that the other repository has not. */
   readonly runs: readonly RunOfFiles[]
 }
 
@@ -44,13 +47,10 @@ export async function recodeParts(
 }
 
 async function recodeItem(
-  { label, k, runs }: RecodeItem,
+  { label, k, files: all, runs }: RecodeItem,
   { frames, packs }: { readonly frames: OpenFrames; readonly packs: PackChain },
 ): Promise<() => RecodeResult> {
-  const checker = partChecker(
-    k,
-    runs.flatMap((run) => run.files),
-  )
+  const checker = partChecker(k, all)
   const stored: (() => readonly Segment[])[] = []
   for (const { files, segments } of runs) {
     const writer = fileWriter(files, { checker })

@@ -31,6 +31,8 @@ export interface Composition extends AsyncDisposable {
   /** @throws CONFIG_INVALID */
   config(): LoadedConfig
   storage(): Storage
+  /** A connection of its own to any location. */
+  storageAt(url: string): Storage
   /** The secret of the repository, if one is configured. */
   key(): Secret | undefined
   repository(purpose: Purpose): Promise<Repository>
@@ -109,6 +111,7 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     signal: stop,
     config,
     storage,
+    storageAt: openStorage,
     key,
     repository,
     repositoryAt,

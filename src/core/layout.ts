@@ -21,6 +21,10 @@ export const layout = {
   condemned: { prefix: 'condemned/', key: (id: string) => `condemned/${id}` },
   revoked: { prefix: 'revoked/', key: (announcement: string) => `revoked/${announcement}` },
   pins: { prefix: 'pins/', key: (id: string) => `pins/${id}` },
+  /** What `doctor` learned of the store. */
+  learned: { prefix: 'learned/', key: (id: string) => `learned/${id}` },
+  /** Where `doctor` tries things. */
+  scratch: { prefix: 'scratch/', of: (id: string) => `scratch/${id}/` },
   attest: {
     prefix: 'attest/',
     of: (backup: string) => `attest/${backup}/`,

@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isClosable, nextCollect } from '../core/collect-steps.ts'
 import type { CollectState } from '../core/collect-steps.ts'
 import { PermafrostError } from '../core/errors.ts'
 import { layout } from '../core/layout.ts'
 import { SWEEP_WITHIN } from '../core/safety.ts'
 import type { CollectionPlan } from './collection-plan.ts'
+import { settleTime } from './learned.ts'
 import { rememberBackups } from './known-backups.ts'
 import { condemn, readCondemned, revoke } from './marks.ts'
 import type { Random } from './marks.ts'
@@ -16,6 +18,8 @@ export interface CollectOptions {
   readonly random: Random
   readonly clock: () => Date
   readonly signal: AbortSignal
+  /** Wait so many seconds; a timer, unless a test has a clock of its own. */
+  readonly pause?: ((seconds: number) => Promise<void>) | undefined
 }
 
 /** What was deleted. */
@@ -39,7 +43,7 @@ const DELETED_AT_ONCE = 1000
 export async function collect(
   repository: Repository,
   plan: CollectionPlan,
-  { random, clock, signal }: CollectOptions,
+  { random, clock, signal, pause = timer(signal) }: CollectOptions,
 ): Promise<Collected> {
   const { storage } = repository
   const now = clock()
@@ -58,6 +62,7 @@ export async function collect(
           own.push(id)
           await condemn(repository, { id, at: now.toISOString(), objects }, random)
         }
+        await settle(repository, pause)
         break
       case 'look-announced':
         seen = (await readAnnounced(repository, context)).keys
@@ -98,6 +103,15 @@ export async function collect(
       .map((key) => key.slice(layout.backups.prefix.length)),
     spared: plan.dead.size - deleted.length,
   }
+}
+
+async function settle(repository: Repository, pause: (seconds: number) => Promise<void>): Promise<void> {
+  const seconds = await settleTime(repository)
+  if (seconds > 0) await pause(seconds)
+}
+
+function timer(signal: AbortSignal): (seconds: number) => Promise<void> {
+  return (seconds) => sleep(seconds * 1000, undefined, { signal })
 }
 
 /** What the dead left behind. None of it protects anything any more. */

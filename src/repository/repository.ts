@@ -156,8 +156,9 @@ function requireSecret(secret: string | undefined): string {
 export async function refuseOccupied(storage: Storage): Promise<void> {
   if (await storage.head(layout.format)) throw occupied(storage)
   for await (const { key } of storage.list('')) {
-    // What a killed init leaves behind; anything else is somebody else's.
-    if (key.startsWith(layout.keys.slots) || layout.recovery.includes(key)) continue
+    // What a killed init or a doctor leaves behind; anything else is somebody else's.
+    if (key.startsWith(layout.keys.slots) || key.startsWith(layout.scratch.prefix) || layout.recovery.includes(key))
+      continue
     const hint = 'choose an empty location'
     throw new PermafrostError('CONFLICT', `${storage.location} is not empty: it holds ${key}`, { hint })
   }

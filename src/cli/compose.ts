@@ -13,6 +13,8 @@ import { thisFreezer } from '../engine/freezer.ts'
 import type { Context } from '../operations/context.ts'
 import { openRepository } from '../repository/repository.ts'
 import type { Purpose, Repository } from '../repository/repository.ts'
+import { createMeter } from '../storage/meter.ts'
+import type { Meter } from '../storage/meter.ts'
 import { nodeDisk } from '../storage/node-disk.ts'
 import { openStorage } from '../storage/open.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -22,6 +24,14 @@ import type { Output } from './output.ts'
 import { createProgress } from './progress.ts'
 import type { ProgressMode } from './progress.ts'
 
+/** How to reach another location than the configured one. */
+export interface Elsewhere {
+  /** Whose key and credentials: those of `repository`, unless it is said that it receives copies. */
+  readonly as?: 'repository' | 'copy'
+  /** Bytes a second, instead of `limits.upload`. */
+  readonly upload?: number | undefined
+}
+
 /** What a command works with. Everything is made here, and opened when it is asked for. */
 export interface Composition extends AsyncDisposable {
   readonly globals: Globals
@@ -30,14 +40,16 @@ export interface Composition extends AsyncDisposable {
   readonly signal: AbortSignal
   /** @throws CONFIG_INVALID */
   config(): LoadedConfig
-  storage(): Storage
+  storage(): Promise<Storage>
   /** A connection of its own to any location. */
-  storageAt(url: string): Storage
+  storageAt(url: string, options?: Elsewhere): Promise<Storage>
+  /** Counts what stores are asked for. */
+  readonly meter: Meter
   /** The secret of the repository, if one is configured. */
   key(): Secret | undefined
   repository(purpose: Purpose): Promise<Repository>
-  /** Another repository than the configured one; it is opened with `copy.key` when that is asked for and set. */
-  repositoryAt(url: string, purpose: Purpose, by: 'repository.key' | 'copy.key'): Promise<Repository>
+  /** Another repository than the configured one. */
+  repositoryAt(url: string, purpose: Purpose, options?: Elsewhere): Promise<Repository>
   engine(): Promise<Engine>
   /** What operations need; the parts of it that need no engine, or no repository, are a Pick of it. */
   base(): Omit<Context, 'repository' | 'engine'>
@@ -56,6 +68,7 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     stderr: process_.stderr,
   })
   const clock = () => new Date()
+  const meter = createMeter(clock)
   const progress = createProgress({
     mode: progressMode(globals, process_),
     output,
@@ -74,20 +87,35 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
       file: globals.config,
       flags: { 'repository.url': { value: globals.repo, flag: '--repo' } },
     }))
-  const storage = () => {
+  const source = () => ({ ...process_, directory: config().directory })
+  const secret = (name: string, value: string | undefined) =>
+    value === undefined ? undefined : secretOf(name, value, source())
+  const storageAt: Composition['storageAt'] = async (url, { as = 'repository', upload } = {}) => {
+    const { limits, ...groups } = config().config
+    const credentials = Object.entries(groups[as].credentials).map(([name, value]): readonly [string, string] => [
+      name,
+      secretOf(`${as}.credentials.${name}`, value, source()).read(),
+    ])
+    return openStorage(url, {
+      credentials: Object.fromEntries(credentials),
+      limits: { ...limits, ...(upload !== undefined && { upload }) },
+      meter,
+      clock,
+      random: randomBytes,
+    })
+  }
+  const storage = async () => {
     const { url } = config().config.repository
-    if (url !== undefined) return openStorage(url)
+    if (url !== undefined) return storageAt(url)
     throw new PermafrostError('CONFIG_INVALID', 'no repository is configured', {
       hint: 'set repository.url, or give --repo file:///path',
     })
   }
-  const secret = (name: string, value: string | undefined) =>
-    value === undefined ? undefined : secretOf(name, value, { ...process_, directory: config().directory })
   const key = () => secret('repository.key', config().config.repository.key)
-  const repository = (purpose: Purpose) => openRepository(storage(), { secret: readKey(key()), purpose })
-  const repositoryAt: Composition['repositoryAt'] = (url, purpose, by) => {
-    const own = by === 'copy.key' ? secret(by, config().config.copy.key) : undefined
-    return openRepository(openStorage(url), { secret: readKey(own ?? key()), purpose })
+  const repository = async (purpose: Purpose) => openRepository(await storage(), { secret: readKey(key()), purpose })
+  const repositoryAt: Composition['repositoryAt'] = async (url, purpose, to = {}) => {
+    const own = to.as === 'copy' ? secret('copy.key', config().config.copy.key) : undefined
+    return openRepository(await storageAt(url, to), { secret: readKey(own ?? key()), purpose })
   }
   const base = (): Omit<Context, 'repository' | 'engine'> => {
     const { memory, workers = availableParallelism() } = config().config.limits
@@ -111,7 +139,8 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     signal: stop,
     config,
     storage,
-    storageAt: openStorage,
+    storageAt,
+    meter,
     key,
     repository,
     repositoryAt,

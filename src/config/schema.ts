@@ -18,6 +18,13 @@ const duration = text.transform((value, ctx) => {
   return z.NEVER
 })
 
+const rate = text.transform((value, ctx) => {
+  const bytes = parseBytes(value.replace(/\/s$/, ''))
+  if (bytes !== undefined && bytes > 0) return bytes
+  ctx.addIssue({ code: 'custom', message: `${value} is not a rate: write 20MiB/s` })
+  return z.NEVER
+})
+
 const places = (what: string) =>
   z.int().min(0).optional().describe(`Keep the newest backup of each of the newest ${what}.`)
 
@@ -55,10 +62,19 @@ export const configSchema = z.strictObject({
     ),
   repository: z
     .strictObject({
-      url: text.optional().describe('Where backups go: `file:///path`.'),
+      url: text
+        .optional()
+        .describe('Where backups go: `file:///path`, `s3://bucket/prefix?region=…`; see locations.md for every kind.'),
       key: secret
         .optional()
         .describe('What opens it: `${file:/path}` of a key file, or a passphrase by `${env:NAME}`.'),
+      credentials: z
+        .record(z.string(), secret)
+        .meta({ secret: true })
+        .default({})
+        .describe(
+          'What the location asks for, by name, each as `${file:/path}` or `${env:NAME}`; without them the vendor’s own chain is used.',
+        ),
     })
     .prefault({})
     .describe('The repository that holds the backups.'),
@@ -66,6 +82,11 @@ export const configSchema = z.strictObject({
     .strictObject({
       to: z.array(text).default([]).describe('Where `permafrost copy` copies backups to, when no `--to` is given.'),
       key: secret.optional().describe('What opens these repositories, when it is not `repository.key`.'),
+      credentials: z
+        .record(z.string(), secret)
+        .meta({ secret: true })
+        .default({})
+        .describe('What these locations ask for, as in `repository.credentials`.'),
     })
     .prefault({})
     .describe('Second repositories: three copies, two kinds of store, one of them elsewhere.'),
@@ -102,9 +123,15 @@ export const configSchema = z.strictObject({
         .max(64)
         .optional()
         .describe('Worker threads; as many as there are processors when not given.'),
+      upload: rate.optional().describe('The most that is sent to the store: `20MiB/s`.'),
+      download: rate.optional().describe('The most that is read from it.'),
+      silence: duration.prefault('60s').describe('A request in which nothing moves for so long is given up.'),
+      patience: duration
+        .prefault('5m')
+        .describe('How long a request that failed is tried again before the command gives up.'),
     })
     .prefault({})
-    .describe('How much of the machine to use.'),
+    .describe('How much of the machine, the line and the store’s patience to use.'),
 })
 
 export type Config = z.infer<typeof configSchema>

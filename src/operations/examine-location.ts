@@ -10,13 +10,13 @@ import type { Context } from './context.ts'
 
 export interface LocationContext extends Pick<Context, 'clock' | 'random' | 'signal' | 'emit'> {
   /** A new connection. */
-  readonly connect: () => Storage
+  readonly connect: () => Promise<Storage>
   readonly openRepository: () => Promise<Repository>
 }
 
 /** Try on a location what backups rely on, and let the repository there, if there is one, know what came of it. */
 export async function examineLocation(ctx: LocationContext): Promise<readonly Check[]> {
-  const [first, second] = [ctx.connect(), ctx.connect()]
+  const [first, second] = [await ctx.connect(), await ctx.connect()]
   ctx.emit({ type: 'phase', phase: 'check', message: `trying ${first.location}` })
   const scratch = layout.scratch.of(Buffer.from(ctx.random(8)).toString('hex'))
   const { checks, learned } = await examineStorage({ ...ctx, first, second, scratch })

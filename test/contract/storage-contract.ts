@@ -54,8 +54,10 @@ export function storageContract(name: string, open: () => Promise<Storage>): voi
       const outcomes = await Promise.all(
         Array.from({ length: 20 }, (_, n) => storage.put('raced', bytes(`writer ${n}`), { ifAbsent: true })),
       )
-      expect(outcomes.filter((outcome) => outcome === 'created')).toHaveLength(1)
-      expect(Buffer.from((await storage.get('raced')) ?? []).toString()).toBe(`writer ${outcomes.indexOf('created')}`)
+      const winners = outcomes.flatMap((outcome, n) => (outcome === 'created' ? [`writer ${n}`] : []))
+      // A store that decides nothing itself keeps one of them whole; the names that matter are random.
+      expect(winners.length === 1 || !storage.traits.atomicCreate).toBe(true)
+      expect(winners).toContain(Buffer.from((await storage.get('raced')) ?? []).toString())
     })
 
     it('lists what starts with a prefix, in order, with sizes', async () => {

@@ -40,7 +40,7 @@ export const addConfig: AddCommand = (program, run) => {
     .action((_options, command) =>
       run(command, async (c) => {
         const { file } = c.config()
-        c.storage()
+        await c.storage()
         c.key()?.read()
         c.output.answer({ ok: true, file }, () => [
           `The configuration ${file ?? '(defaults and environment)'} is right`,
@@ -63,9 +63,16 @@ function redacted(config: Config): unknown {
   for (const { path, secret } of configKeys()) {
     const [group = '', name = ''] = path.split('.')
     const value = copy[group]?.[name]
-    if (secret && copy[group] && typeof value === 'string') copy[group][name] = redact(value)
+    if (secret && copy[group]) copy[group][name] = redactAll(value)
   }
   return copy
+}
+
+/** A secret, or a map of them. */
+function redactAll(value: unknown): unknown {
+  if (typeof value === 'string') return redact(value)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, redactAll(inner)]))
 }
 
 function valueAt(config: unknown, path: string): unknown {

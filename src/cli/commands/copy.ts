@@ -1,5 +1,5 @@
 import { PermafrostError } from '../../core/errors.ts'
-import { formatBytes, plural } from '../../core/units.ts'
+import { formatBytes, parseBytes, plural } from '../../core/units.ts'
 import type { CopyPlan, CopyResult } from '../../operations/copy.ts'
 import { chosenBackups } from '../chosen-backups.ts'
 import { collect } from '../command.ts'
@@ -9,6 +9,7 @@ import type { Composition } from '../compose.ts'
 interface Options {
   readonly to: readonly string[]
   readonly all?: boolean
+  readonly bwlimit?: string
   readonly dryRun?: boolean
 }
 
@@ -22,15 +23,17 @@ export const addCopy: AddCommand = (program, run) => {
     )
     .option('--to <url>', 'the other repository, instead of copy.to (repeatable)', collect, [])
     .option('--all', 'every backup that the other repository lacks')
+    .option('--bwlimit <rate>', 'no more than this to the other repository: 20MiB/s, instead of limits.upload')
     .option('-n, --dry-run', 'show what would be copied')
     .action((names: readonly string[], options: Options, command) =>
       run(command, async (c) => {
+        const upload = rateOf(options.bwlimit)
         const source = await c.repository('read')
         const ids = await chosenBackups(source, names, options.all ?? false)
         const { prepareCopy } = await import('../../operations/copy.ts')
         const copies: { readonly plan: CopyPlan; readonly result?: CopyResult }[] = []
         for (const url of targets(options.to, c)) {
-          const target = await c.repositoryAt(url, 'write', 'copy.key')
+          const target = await c.repositoryAt(url, 'write', { as: 'copy', upload })
           const prepared = await prepareCopy({ ...c.base(), source, target }, ids)
           const { plan } = prepared
           copies.push({ plan, ...(!options.dryRun && { result: await prepared.run() }) })
@@ -38,6 +41,13 @@ export const addCopy: AddCommand = (program, run) => {
         c.output.answer({ copies }, () => copies.flatMap(({ plan, result }) => describe(plan, result)))
       }),
     )
+}
+
+function rateOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const rate = parseBytes(text.replace(/\/s$/, ''))
+  if (rate) return rate
+  throw new PermafrostError('USAGE', `--bwlimit ${text} is not a rate`, { hint: 'write 20MiB/s' })
 }
 
 function targets(given: readonly string[], c: Composition): readonly string[] {

@@ -35,7 +35,7 @@ async function examine(c: Composition, url: string): Promise<readonly Check[]> {
   return examineLocation({
     ...c.base(),
     connect: () => c.storageAt(url),
-    openRepository: () => c.repositoryAt(url, 'write', 'repository.key'),
+    openRepository: () => c.repositoryAt(url, 'write'),
   })
 }
 

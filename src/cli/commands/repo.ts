@@ -31,10 +31,11 @@ export const addRepo: AddCommand = (program, run) => {
     .option('-n, --dry-run', 'show what would be made')
     .action((options: InitFlags, command) =>
       run(command, async (c) => {
-        const storage = c.storage()
+        const storage = await c.storage()
         await refuseOccupied(storage)
         const like = options.like === undefined ? undefined : await ownedBy(c, options.like)
-        const plan = planOf(c, { plain: options.plain ?? false, like })
+        const { location } = storage
+        const plan = planOf(c, { location, plain: options.plain ?? false, like })
         if (options.dryRun) return c.output.answer({ plan }, () => [`Would make ${describePlan(plan)}`])
         c.output.say(`making ${describePlan(plan)}`)
         if (plan.makesKey && plan.key !== undefined) writeKeyFile(plan.key, makeKeyFile(randomBytes))
@@ -46,7 +47,7 @@ export const addRepo: AddCommand = (program, run) => {
           random: randomBytes,
           keys: like?.keys,
         })
-        const { location, suite, packTarget, key } = plan
+        const { suite, packTarget, key } = plan
         c.output.answer({ id: format.id, location, suite, packTarget, ...(plan.makesKey && { key }) }, () => [
           `Repository ${format.id} at ${describePlan(plan)}`,
           ...(plan.makesKey
@@ -80,9 +81,12 @@ interface InitPlan {
 
 function planOf(
   c: Composition,
-  { plain, like }: { readonly plain: boolean; readonly like: Repository | undefined },
+  {
+    location,
+    plain,
+    like,
+  }: { readonly location: string; readonly plain: boolean; readonly like: Repository | undefined },
 ): InitPlan {
-  const { location } = c.storage()
   const suite = like?.keys.suite ?? (plain ? 'none' : 'aes-256-gcm')
   const packTarget = like?.format.packTarget ?? PACK_TARGET
   if (suite === 'none') return { location, suite, packTarget, makesKey: false }
@@ -100,7 +104,7 @@ function planOf(
 
 /** Only an owner has all the keys that another repository needs. */
 async function ownedBy(c: Composition, url: string): Promise<Repository> {
-  const repository = await c.repositoryAt(url, 'read', 'repository.key')
+  const repository = await c.repositoryAt(url, 'read')
   if (repository.keys.privateKey) return repository
   throw new PermafrostError('KEY_WRONG', `this key does not own the repository at ${repository.storage.location}`, {
     hint: 'use the key of the repository’s owner',

@@ -163,7 +163,7 @@ describe('what a doctor learned', () => {
     await init(storage)
     const before = await keysOf(storage)
     const location = {
-      connect: () => storage,
+      connect: async () => storage,
       openRepository: () => openRepository(storage, { secret, purpose: 'write' }),
       random,
       clock,

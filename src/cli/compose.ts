@@ -24,6 +24,14 @@ import type { Output } from './output.ts'
 import { createProgress } from './progress.ts'
 import type { ProgressMode } from './progress.ts'
 
+/** How to reach another location than the configured one. */
+export interface Elsewhere {
+  /** Whose key and credentials: those of `repository`, unless it is said that it receives copies. */
+  readonly as?: 'repository' | 'copy'
+  /** Bytes a second, instead of `limits.upload`. */
+  readonly upload?: number | undefined
+}
+
 /** What a command works with. Everything is made here, and opened when it is asked for. */
 export interface Composition extends AsyncDisposable {
   readonly globals: Globals
@@ -33,6 +41,8 @@ export interface Composition extends AsyncDisposable {
   /** @throws CONFIG_INVALID */
   config(): LoadedConfig
   storage(): Promise<Storage>
+  /** A connection of its own to any location. */
+  storageAt(url: string, options?: Elsewhere): Promise<Storage>
   /** Counts what stores are asked for. */
   readonly meter: Meter
   /** The secret of the repository, if one is configured. */
@@ -40,6 +50,8 @@ export interface Composition extends AsyncDisposable {
   /** The secret behind a setting. */
   secret(name: string, value: string | undefined): Secret | undefined
   repository(purpose: Purpose): Promise<Repository>
+  /** Another repository than the configured one. */
+  repositoryAt(url: string, purpose: Purpose, options?: Elsewhere): Promise<Repository>
   engine(): Promise<Engine>
   /** What operations need; the parts of it that need no engine, or no repository, are a Pick of it. */
   base(): Omit<Context, 'repository' | 'engine'>
@@ -79,31 +91,36 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
       file: globals.config,
       flags: { 'repository.url': { value: globals.repo, flag: '--repo' } },
     }))
-  const storage = async () => {
-    const { url, credentials } = config().config.repository
-    if (url !== undefined) return openStorageAt(url, credentials)
-    throw new PermafrostError('CONFIG_INVALID', 'no repository is configured', {
-      hint: 'set repository.url, or give --repo file:///path',
-    })
-  }
   const source = () => ({ ...process_, directory: config().directory })
   const secret = (name: string, value: string | undefined) =>
     value === undefined ? undefined : secretOf(name, value, source())
-  const openStorageAt = (url: string, credentials: Readonly<Record<string, string>>) =>
-    openStorage(url, {
-      credentials: Object.fromEntries(
-        Object.entries(credentials).map(([name, value]) => [
-          name,
-          secretOf(`repository.credentials.${name}`, value, source()).read(),
-        ]),
-      ),
-      limits: config().config.limits,
+  const storageAt: Composition['storageAt'] = async (url, { as = 'repository', upload } = {}) => {
+    const { limits, ...groups } = config().config
+    const credentials = Object.entries(groups[as].credentials).map(([name, value]): readonly [string, string] => [
+      name,
+      secretOf(`${as}.credentials.${name}`, value, source()).read(),
+    ])
+    return openStorage(url, {
+      credentials: Object.fromEntries(credentials),
+      limits: { ...limits, ...(upload !== undefined && { upload }) },
       meter,
       clock,
       random: randomBytes,
     })
+  }
+  const storage = async () => {
+    const { url } = config().config.repository
+    if (url !== undefined) return storageAt(url)
+    throw new PermafrostError('CONFIG_INVALID', 'no repository is configured', {
+      hint: 'set repository.url, or give --repo file:///path',
+    })
+  }
   const key = () => secret('repository.key', config().config.repository.key)
   const repository = async (purpose: Purpose) => openRepository(await storage(), { secret: readKey(key()), purpose })
+  const repositoryAt: Composition['repositoryAt'] = async (url, purpose, to = {}) => {
+    const own = to.as === 'copy' ? secret('copy.key', config().config.copy.key) : undefined
+    return openRepository(await storageAt(url, to), { secret: readKey(own ?? key()), purpose })
+  }
   const base = (): Omit<Context, 'repository' | 'engine'> => {
     const { memory, workers = availableParallelism() } = config().config.limits
     return {
@@ -126,10 +143,12 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     signal: stop,
     config,
     storage,
+    storageAt,
     meter,
     key,
     secret,
     repository,
+    repositoryAt,
     base,
     engine: openEngine,
     fresh: () => compose(globals, process_, signal),

@@ -4,6 +4,7 @@ import type { AddCommand, Run } from './command.ts'
 import { addAgent } from './commands/agent.ts'
 import { addBackup } from './commands/backup.ts'
 import { addConfig } from './commands/config.ts'
+import { addCopy } from './commands/copy.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
@@ -23,6 +24,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore, addQuery]],
   ['TRUST', [addVerify, addDoctor]],
   ['SPACE', [addForget, addPrune]],
+  ['MOVE', [addCopy]],
   ['RUN', [addAgent, addOperations]],
   ['SET UP', [addRepo, addConfig, addDemo]],
 ]

@@ -80,6 +80,18 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('The repository that holds the backups.'),
+  copy: z
+    .strictObject({
+      to: z.array(text).default([]).describe('Where `permafrost copy` copies backups to, when no `--to` is given.'),
+      key: secret.optional().describe('What opens these repositories, when it is not `repository.key`.'),
+      credentials: z
+        .record(z.string(), secret)
+        .meta({ secret: true })
+        .default({})
+        .describe('What these locations ask for, as in `repository.credentials`.'),
+    })
+    .prefault({})
+    .describe('Second repositories: three copies, two kinds of store, one of them elsewhere.'),
   select: z
     .strictObject({
       tables: z

@@ -23,6 +23,10 @@ export const layout = {
   pins: { prefix: 'pins/', key: (id: string) => `pins/${id}` },
   /** Where a store without writes that are whole at once keeps those under way. */
   unfinished: { prefix: 'tmp/' },
+  /** What `doctor` learned of the store. */
+  learned: { prefix: 'learned/', key: (id: string) => `learned/${id}` },
+  /** Where `doctor` tries things. */
+  scratch: { prefix: 'scratch/', of: (id: string) => `scratch/${id}/` },
   attest: {
     prefix: 'attest/',
     of: (backup: string) => `attest/${backup}/`,

@@ -98,13 +98,19 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
+/** @throws DAMAGED */
+export async function readSummary(repository: Repository, id: string): Promise<BackupSummary> {
+  return decoding(repository, layout.backups.key(id), async () =>
+    decodeSummary(sectionOf(await readBackupRecord(repository, id), 'summary')),
+  )
+}
+
 async function listed(repository: Repository, id: string): Promise<ListedBackup> {
   try {
-    return { outcome: 'read', id, summary: decodeSummary(sectionOf(await readBackupRecord(repository, id), 'summary')) }
+    return { outcome: 'read', id, summary: await readSummary(repository, id) }
   } catch (error) {
-    const message = error instanceof Corrupt || hasCode(error, 'DAMAGED') ? error.message : undefined
-    if (message === undefined) throw error
-    return { outcome: 'damaged', id, message }
+    if (!hasCode(error, 'DAMAGED')) throw error
+    return { outcome: 'damaged', id, message: error.message }
   }
 }
 

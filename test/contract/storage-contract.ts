@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { examineStorage } from '../../src/storage/examine.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { keysOf } from '../helpers/workbench.ts'
 
@@ -107,6 +109,23 @@ export function storageContract(name: string, open: () => Promise<Storage>, { ma
       expect(await storage.head('large')).toEqual({ key: 'large', size: 9_000_001 })
       expect(await storage.head('empty')).toEqual({ key: 'empty', size: 0 })
     })
+
+    it('passes what doctor asks of a location, which leaves nothing behind', async () => {
+      const first = await open()
+      await first.put('other/thing', bytes('not ours'))
+      const { checks, learned } = await examineStorage({
+        first,
+        second: first,
+        scratch: 'scratch/0/',
+        random: (size) => randomBytes(size),
+        clock: () => new Date(),
+        signal: new AbortController().signal,
+      })
+      expect(checks.filter(({ status }) => status === 'failed')).toEqual([])
+      expect(learned.atomicCreate).toBe(first.traits.atomicCreate)
+      expect(await keysOf(first, 'scratch/')).toEqual([])
+      expect(Buffer.from((await first.get('other/thing')) ?? []).toString()).toBe('not ours')
+    }, 60_000)
 
     it('never says its credentials', async () => {
       expect((await open()).location).not.toMatch(/@|password|secret/)

@@ -6,6 +6,7 @@ import { addConfig } from './commands/config.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addExport } from './commands/export.ts'
 import { addForget } from './commands/forget.ts'
 import { addList } from './commands/list.ts'
 import { addPrune } from './commands/prune.ts'
@@ -20,6 +21,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore]],
   ['TRUST', [addVerify, addDoctor]],
   ['SPACE', [addForget, addPrune]],
+  ['MOVE', [addExport]],
   ['SET UP', [addRepo, addConfig, addDemo]],
 ]
 

@@ -59,7 +59,11 @@ interface Place {
 const ROOT = 'permafrost_local'
 
 /** Where the snapshot's parts lie on a disk. */
-export function localPath({ local }: Pick<ServerDisk, 'local'>, directory: string, ...steps: readonly string[]): string {
+export function localPath(
+  { local }: Pick<ServerDisk, 'local'>,
+  directory: string,
+  ...steps: readonly string[]
+): string {
   return join(local, ROOT, directory, ...steps)
 }
 

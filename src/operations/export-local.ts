@@ -32,7 +32,8 @@ export async function exportLocal(
   const draft = `${directory}.unfinished`
   await disk.remove(draft)
   try {
-    for (const { name, create } of snapshot.databases) writeSql(join(draft, 'metadata', `${escapeName(name)}.sql`), create, disk)
+    for (const { name, create } of snapshot.databases)
+      writeSql(join(draft, 'metadata', `${escapeName(name)}.sql`), create, disk)
     for (const { table, parts } of snapshot.tables) {
       const place = placeOf(table)
       writeSql(join(draft, 'metadata', `${place}.sql`), table.schema.create, disk)
@@ -54,9 +55,13 @@ export async function exportLocal(
 }
 
 function otherFileSystem(directory: string): PermafrostError {
-  return new PermafrostError('USAGE', `${directory} lies on another file system than the data: hard links need the same`, {
-    hint: 'export to a directory on the data disk, and copy that with rsync -aH',
-  })
+  return new PermafrostError(
+    'USAGE',
+    `${directory} lies on another file system than the data: hard links need the same`,
+    {
+      hint: 'export to a directory on the data disk, and copy that with rsync -aH',
+    },
+  )
 }
 
 function placeOf({ database, name }: TableName): string {

@@ -24,10 +24,7 @@ export interface KeepLocalOptions extends FreezeWish {
  *
  * @throws NOT_FOUND when no table is meant; ENGINE_UNAVAILABLE, ENGINE_REFUSED, UNAUTHORIZED
  */
-export async function keepLocal(
-  outer: Omit<Context, 'repository'>,
-  options: KeepLocalOptions,
-): Promise<LocalSnapshot> {
+export async function keepLocal(outer: Omit<Context, 'repository'>, options: KeepLocalOptions): Promise<LocalSnapshot> {
   const { emit, findings } = collectFindings(outer.emit)
   const ctx = { ...outer, emit }
   const { disk, random } = ctx

@@ -5,6 +5,8 @@ import { HOLD } from '../../core/retention.ts'
 import type { BackupResult } from '../../operations/backup.ts'
 import { collect, exitCodeOf } from '../command.ts'
 import { dayToCome } from '../day-to-come.ts'
+import { findLocal } from '../find-local.ts'
+import { backupLocal } from '../local-answers.ts'
 import type { AddCommand } from '../command.ts'
 
 interface Options {
@@ -14,6 +16,8 @@ interface Options {
   readonly dryRun?: boolean
   readonly resume?: boolean
   readonly keepUntil?: string
+  readonly local?: boolean
+  readonly fromLocal?: string
 }
 
 /** `permafrost backup` */
@@ -29,26 +33,39 @@ export const addBackup: AddCommand = (program, run) => {
     .option('--keep-until <date>', 'hold it: no policy forgets it before that day')
     .option('--apply-patches', 'turn lightweight updates into ordinary parts first: FREEZE leaves them out')
     .option('--resume', 'only go on with a backup that ended early (one that did is gone on with anyway)')
+    .option('--local', 'keep the hard links of the freeze on the server’s own disks: an instant, no copy')
+    .option('--from-local <id>', 'store that local snapshot, instead of the server as it is now')
     .option('-n, --dry-run', 'show what would be frozen, and what would be missing')
     .action((options: Options, command) =>
       run(command, async (c) => {
         const selector = parseSelector(options.table.length > 0 ? options.table : c.config().config.select.tables)
         if (options.dryRun) return dryRun()
+        if (options.local)
+          return backupLocal(c, { selector, tags: options.tag, applyPatches: options.applyPatches ?? false })
         const until = options.keepUntil === undefined ? undefined : dayToCome(options.keepUntil, c.base().clock())
-        const { backup } = await import('../../operations/backup.ts')
         const ctx = await c.context('write')
-        const result = await backup(ctx, {
-          selector,
-          tags: options.tag,
-          applyPatches: options.applyPatches ?? false,
-          resume: options.resume ?? false,
-        })
+        const result = options.fromLocal === undefined ? await fromServer() : await fromLocal(options.fromLocal)
         if (until) {
           const { pin } = await import('../../operations/pin.ts')
           await pin(ctx, { backup: result.summary.id, reason: HOLD, until })
         }
         c.output.answer(result, () => describe(result))
         return exitCodeOf(result.findings)
+
+        async function fromServer(): Promise<BackupResult> {
+          const { backup } = await import('../../operations/backup.ts')
+          return backup(ctx, {
+            selector,
+            tags: options.tag,
+            applyPatches: options.applyPatches ?? false,
+            resume: options.resume ?? false,
+          })
+        }
+
+        async function fromLocal(name: string): Promise<BackupResult> {
+          const { storeLocal } = await import('../../operations/store-local.ts')
+          return storeLocal(ctx, await findLocal(c, name))
+        }
 
         async function dryRun(): Promise<number> {
           const { planBackup } = await import('../../operations/backup-plan.ts')

@@ -7,6 +7,7 @@ import type { ListedBackup } from '../../repository/backups.ts'
 import type { AddCommand } from '../command.ts'
 import { ERRORS } from '../../core/errors.ts'
 import { LEVEL_NAMES } from '../level-names.ts'
+import { answerLocalList } from '../local-answers.ts'
 import { table } from '../output.ts'
 import type { Cell, Output, TableColumn } from '../output.ts'
 
@@ -14,6 +15,7 @@ interface Options {
   readonly host?: string
   readonly tag?: string
   readonly forgotten?: boolean
+  readonly local?: boolean
 }
 
 /** `permafrost list` */
@@ -24,9 +26,11 @@ export const addList: AddCommand = (program, run) => {
     .description('List the backups in the repository, oldest first.')
     .option('--host <name>', 'only those of this server')
     .option('--tag <name>', 'only those with this tag')
+    .option('--local', 'the local snapshots on the server’s own disks, and the space that they pin')
     .option('--forgotten', 'those that were forgotten, and can still be taken back')
     .action((options: Options, command) =>
       run(command, async (c) => {
+        if (options.local) return answerLocalList(c)
         const repository = await c.repository('read')
         const which = options.forgotten ? 'forgotten' : 'kept'
         const backups = (await listBackups(repository, { which })).filter((backup) => wanted(backup, options))

@@ -4,10 +4,13 @@ import type { RestoreAction, RestoreMode, RestorePlan, RestoreStep } from '../..
 import { displayName, sql } from '../../core/sql.ts'
 import { formatBytes, plural } from '../../core/units.ts'
 import type { RestoreResult } from '../../operations/restore.ts'
+import type { RestoreSource } from '../../operations/restore-source.ts'
 import { collect, exitCodeOf } from '../command.ts'
 import type { AddCommand } from '../command.ts'
 import { confirmByName } from '../confirm.ts'
 import { findBackup } from '../find-backup.ts'
+import { findLocal, isLocal } from '../find-local.ts'
+import type { Composition } from '../compose.ts'
 
 interface Options {
   readonly table: readonly string[]
@@ -42,11 +45,10 @@ export const addRestore: AddCommand = (program, run) => {
       run(command, async (c) => {
         const mode = modeOf(options)
         const wish = { mode, ...(options.as !== undefined && { as: parseName(options.as) }) }
-        const { prepareRestore } = await import('../../operations/restore.ts')
-        const ctx = await c.context('read')
-        const backup = await findBackup(ctx.repository, name)
-        const prepared = await prepareRestore(ctx, {
-          backup,
+        const { prepareRestoreFrom } = await import('../../operations/restore.ts')
+        const source = await sourceOf(c, name)
+        const ctx = { ...c.base(), engine: await c.engine() }
+        const prepared = await prepareRestoreFrom(source, ctx, {
           wish,
           selector: parseSelector(options.table),
           partitions: options.partition.map(parsePartitionChoice),
@@ -59,12 +61,28 @@ export const addRestore: AddCommand = (program, run) => {
           (step) => step.action === 'swap' || step.action === 'swap-partitions',
         )
         if (replaced.length > 0)
-          await confirmByName(c, { name: replacedName(replaced, backup.id), given: options.confirm, act: 'replace' })
+          await confirmByName(c, {
+            name: replacedName(replaced, prepared.plan.backup),
+            given: options.confirm,
+            act: 'replace',
+          })
         const result = await prepared.run()
         c.output.answer(result, () => describe(result))
         return exitCodeOf(result.findings)
       }),
     )
+}
+
+/** A backup in the repository, or a local snapshot: `local:<id>`. */
+async function sourceOf(c: Composition, name: string): Promise<RestoreSource> {
+  if (isLocal(name)) {
+    const { localSource } = await import('../../operations/local-source.ts')
+    const info = await (await c.engine()).describe()
+    return localSource(c.base(), await findLocal(c, name), info)
+  }
+  const { repositorySource } = await import('../../operations/repository-source.ts')
+  const repository = await c.repository('read')
+  return repositorySource({ ...c.base(), repository }, (await findBackup(repository, name)).id)
 }
 
 function modeOf(options: Options): RestoreMode {

@@ -27,7 +27,7 @@ beforeAll(async () => {
     { encoding: 'utf8' },
   )
   if (status !== 0) throw new Error(stdout)
-  cpSync(join(root, 'package.json'), join(home, 'package.json'))
+  for (const name of ['package.json', 'recovery']) cpSync(join(root, name), join(home, name), { recursive: true })
   mkdirSync(join(home, 'node_modules'))
   const optional = new Set(['chdb', '@chdb', 'ffi-rs', '@yuuang'])
   for (const name of readdirSync(join(root, 'node_modules')).filter((entry) => !optional.has(entry)))

@@ -1,6 +1,8 @@
 import { PermafrostError } from '../core/errors.ts'
 import type { DatabaseEntry } from '../core/manifest.ts'
+import type { Classified } from '../core/posthog.ts'
 import type { Selector } from '../core/selector.ts'
+import type { TableName } from '../core/sql.ts'
 import { plural } from '../core/units.ts'
 import { readDatabases } from '../engine/catalog.ts'
 import type { ServerInfo } from '../engine/engine.ts'
@@ -28,6 +30,8 @@ export interface FreezeWish {
   readonly selector: Selector
   /** Turn lightweight updates into ordinary parts first; they are in no FREEZE otherwise. */
   readonly applyPatches?: boolean
+  /** Of the selected tables, leave out those that it puts into another class than `must keep`, and say why. */
+  readonly classify?: ((table: TableName) => Classified) | undefined
 }
 
 /**

@@ -122,6 +122,7 @@ npx permafrost backup`
 const BEFORE: Readonly<Record<string, string>> = {
   'README.md': '',
   'docs/backup.md': PREPARED,
+  'docs/posthog.md': PREPARED,
   'docs/restore.md': PREPARED,
   'docs/verify.md': PREPARED,
   'docs/security.md': '',

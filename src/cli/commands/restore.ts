@@ -3,6 +3,8 @@ import { parseName, parsePartitionChoice, parseSelector } from '../../core/selec
 import type { RestoreAction, RestoreMode, RestorePlan, RestoreStep } from '../../core/restore-plan.ts'
 import { displayName, sql } from '../../core/sql.ts'
 import { formatBytes, plural } from '../../core/units.ts'
+import type { PostHogAnswer } from '../../operations/check-posthog.ts'
+import type { Context } from '../../operations/context.ts'
 import type { RestoreResult } from '../../operations/restore.ts'
 import type { RestoreSource } from '../../operations/restore-source.ts'
 import { collect, exitCodeOf } from '../command.ts'
@@ -10,6 +12,8 @@ import type { AddCommand } from '../command.ts'
 import { confirmByName } from '../confirm.ts'
 import { findBackup } from '../find-backup.ts'
 import { findLocal, isLocal } from '../find-local.ts'
+import { profileOption } from '../profile-option.ts'
+import type { Profile } from '../profile-option.ts'
 import type { Composition } from '../compose.ts'
 
 interface Options {
@@ -22,6 +26,7 @@ interface Options {
   readonly replace?: boolean
   readonly confirm?: string
   readonly dryRun?: boolean
+  readonly profile?: Profile
 }
 
 /** `permafrost restore <backup>` */
@@ -39,6 +44,7 @@ export const addRestore: AddCommand = (program, run) => {
     .option('--data-only', 'attach the data to tables that are there')
     .option('--into-detached', 'lay the parts into detached/ of tables that are there, and attach nothing')
     .option('--replace', 'swap with what is there, in one step; what was there is kept under another name')
+    .addOption(profileOption('ask afterwards what its people would look at first, and name pending deletions'))
     .option('--confirm <name>', 'the name that --replace would ask for')
     .option('-n, --dry-run', 'show the plan, and change nothing')
     .action((name: string, options: Options, command) =>
@@ -67,7 +73,11 @@ export const addRestore: AddCommand = (program, run) => {
             act: 'replace',
           })
         const result = await prepared.run()
-        c.output.answer(result, () => describe(result))
+        const answers = options.profile ? await askPostHog(ctx, result) : undefined
+        c.output.answer({ ...result, ...(answers && { answers }) }, () => [
+          ...describe(result),
+          ...(answers ?? []).flatMap(describeAnswer),
+        ])
         return exitCodeOf(result.findings)
       }),
     )
@@ -83,6 +93,25 @@ async function sourceOf(c: Composition, name: string): Promise<RestoreSource> {
   const { repositorySource } = await import('../../operations/repository-source.ts')
   const repository = await c.repository('read')
   return repositorySource({ ...c.base(), repository }, (await findBackup(repository, name)).id)
+}
+
+async function askPostHog(
+  ctx: Pick<Context, 'engine' | 'emit'>,
+  { tables }: RestoreResult,
+): Promise<readonly PostHogAnswer[]> {
+  const { checkPostHog } = await import('../../operations/check-posthog.ts')
+  return checkPostHog(
+    ctx,
+    tables.map(({ table }) => table),
+  )
+}
+
+function describeAnswer({ title, statement, rows }: PostHogAnswer): readonly string[] {
+  const row = (values: object) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name} ${String(value)}`)
+      .join(', ')
+  return ['', `${title}:  ${statement}`, ...(rows.length > 0 ? rows.map((one) => `  ${row(one)}`) : ['  none'])]
 }
 
 function modeOf(options: Options): RestoreMode {

@@ -4,7 +4,7 @@ import { CHECKSUMS_FILE } from '../src/core/checksums.ts'
 import type { Disk } from '../src/core/disk.ts'
 import type { Table } from '../src/engine/catalog.ts'
 import type { FrozenTable } from '../src/operations/frozen-tables.ts'
-import type { FrozenServer } from '../src/operations/store-backup.ts'
+import type { ServerToStore } from '../src/operations/store-backup.ts'
 
 /** So many parts: tables × partitions × parts in each. */
 export interface Shape {
@@ -35,7 +35,7 @@ const ENTRIES = [...UNLISTED, ...LISTED].map((name) => ({ name, kind: 'file' as 
  *
  * @param changed of every partition, the number of its newest parts that have been written in this round
  */
-export function virtualServer(shape: Shape, { round = 0, changed = 0 } = {}): FrozenServer {
+export function virtualServer(shape: Shape, { round = 0, changed = 0 } = {}): ServerToStore {
   const tables = Array.from({ length: shape.tables }, (_, number): FrozenTable => {
     const table = tableOf(number)
     const names = Array.from({ length: shape.partitions }, (_p, month) =>

@@ -8,6 +8,7 @@ import { addCopy } from './commands/copy.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addExport } from './commands/export.ts'
 import { addForget } from './commands/forget.ts'
 import { addList } from './commands/list.ts'
 import { addOperations } from './commands/operations.ts'
@@ -24,7 +25,7 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore, addQuery]],
   ['TRUST', [addVerify, addDoctor]],
   ['SPACE', [addForget, addPrune]],
-  ['MOVE', [addCopy]],
+  ['MOVE', [addCopy, addExport]],
   ['RUN', [addAgent, addOperations]],
   ['SET UP', [addRepo, addConfig, addDemo]],
 ]

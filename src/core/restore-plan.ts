@@ -1,5 +1,5 @@
 import { PermafrostError } from './errors.ts'
-import type { PartitionEntry, TableEntry, TableSchema } from './manifest.ts'
+import type { PartitionFacts, TableFacts, TableSchema } from './manifest.ts'
 import { shellQuote } from './shell-quote.ts'
 import { displayName } from './sql.ts'
 import type { TableName } from './sql.ts'
@@ -19,10 +19,10 @@ export type RestoreMode = 'all' | 'schema' | 'data' | 'detached' | 'replace'
 
 /** A table in the backup, with what of it is wanted. */
 export interface WantedTable {
-  readonly entry: TableEntry
+  readonly entry: TableFacts
   readonly schema: TableSchema
   /** All of its partitions, or those that were asked for. */
-  readonly partitions: readonly PartitionEntry[]
+  readonly partitions: readonly PartitionFacts[]
   /** Whether partitions were asked for by name. */
   readonly some: boolean
 }
@@ -107,7 +107,7 @@ function stepFor(
   { target, action }: Pick<RestoreStep, 'target' | 'action'>,
 ): RestoreStep {
   const filled = action === 'create-empty' ? [] : partitions
-  const sum = (count: (partition: PartitionEntry) => number) =>
+  const sum = (count: (partition: PartitionFacts) => number) =>
     filled.reduce((total, partition) => total + count(partition), 0)
   return {
     action,

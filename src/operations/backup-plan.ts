@@ -1,9 +1,9 @@
 import type { Finding } from '../core/events.ts'
 import { isThere } from '../core/disk-error.ts'
 import { PermafrostError } from '../core/errors.ts'
+import type { Classified } from '../core/posthog.ts'
 import { displayName } from '../core/sql.ts'
 import { selectTables } from '../core/selector.ts'
-import type { Selector } from '../core/selector.ts'
 import { isMergeTree, readCatalog } from '../engine/catalog.ts'
 import type { Table } from '../engine/catalog.ts'
 import type { ServerInfo } from '../engine/engine.ts'
@@ -12,6 +12,7 @@ import type { ServerParts } from '../engine/parts.ts'
 import { applyPatches, hasPatches, preflight } from '../engine/preflight.ts'
 import { tableDirectories } from '../engine/shadow.ts'
 import type { Context } from './context.ts'
+import type { FreezeWish } from './freeze-server.ts'
 
 /** What a backup will freeze, and what it already knows will be missing. */
 export interface BackupPlan {
@@ -28,10 +29,12 @@ export interface BackupPlan {
  */
 export async function planBackup(
   { engine, disk, signal }: Pick<Context, 'engine' | 'disk' | 'signal'>,
-  { selector, applyPatches: apply = false }: { readonly selector: Selector; readonly applyPatches?: boolean },
+  { selector, applyPatches: apply = false, classify }: FreezeWish,
 ): Promise<BackupPlan> {
   const info = await engine.describe()
-  const selected = selectTables(selector, await readCatalog(engine, info))
+  const meant = selectTables(selector, await readCatalog(engine, info))
+  const leftOut = meant.flatMap((table) => (isMergeTree(table) ? leftOutFinding(table, classify?.(table)) : []))
+  const selected = meant.filter((table) => !leftOut.some(({ object }) => object === displayName(table)))
   const mergeTrees = selected.filter(isMergeTree)
   if (mergeTrees.length === 0) {
     throw new PermafrostError('NOT_FOUND', 'no MergeTree table is selected: there is nothing to back up', {
@@ -53,7 +56,13 @@ export async function planBackup(
     parts,
     tables: tables.filter((table) => !patched.includes(table)),
   })
-  return { tables, parts, findings: [...findings, ...onObjectDisks.map(objectDiskFinding)] }
+  return { tables, parts, findings: [...leftOut, ...findings, ...onObjectDisks.map(objectDiskFinding)] }
+}
+
+function leftOutFinding(table: Table, classified: Classified | undefined): readonly Finding[] {
+  if (!classified || classified.class === 'must keep') return []
+  const message = `${classified.class}, and left out: ${classified.reason}`
+  return [{ severity: 'note', object: displayName(table), message }]
 }
 
 function isOnObjectDisk(table: Table, info: ServerInfo): boolean {

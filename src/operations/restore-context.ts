@@ -1,13 +1,13 @@
 import type { PartEntry } from '../core/manifest.ts'
 import type { RestoreStep, WantedTable } from '../core/restore-plan.ts'
 import type { ServerInfo } from '../engine/engine.ts'
-import type { Pool } from '../repository/pool.ts'
 import type { Context } from './context.ts'
 import type { ProgressMeter } from './progress.ts'
+import type { PartLoader } from './restore-source.ts'
 
-export interface RestoreContext extends Context {
+export interface RestoreContext extends Omit<Context, 'repository'> {
   readonly info: ServerInfo
-  readonly pool: Pool
+  readonly loader: PartLoader
   readonly progress: ProgressMeter
 }
 

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import { PermafrostError } from '../core/errors.ts'
-import type { BackupSummary, PartEntry, PartitionEntry } from '../core/manifest.ts'
+import type { BackupSummary, PartEntry } from '../core/manifest.ts'
 import { planRestore } from '../core/restore-plan.ts'
 import type { RestorePlan, RestoreStep, RestoreWish, WantedTable } from '../core/restore-plan.ts'
-import { selects, selectTables } from '../core/selector.ts'
+import { selects } from '../core/selector.ts'
 import type { PartitionChoice, Selector } from '../core/selector.ts'
 import { displayName } from '../core/sql.ts'
 import { formatBytes, plural } from '../core/units.ts'
@@ -14,17 +14,20 @@ import { createDatabase } from '../engine/create.ts'
 import { readServerParts } from '../engine/parts.ts'
 import { isStaged } from '../engine/placing.ts'
 import { tableDirectories } from '../engine/shadow.ts'
-import { readContents, readParts, readPartitions, readSchemas } from '../repository/backups.ts'
-import { poolOf } from './context.ts'
 import type { Context } from './context.ts'
-import { withPin } from './pin.ts'
 import { progressMeter } from './progress.ts'
 import { restoreTable } from './restore-table.ts'
 import type { RestoredTable } from './restore-table.ts'
+import { repositorySource } from './repository-source.ts'
+import type { RestoreSource, SourceTable } from './restore-source.ts'
 import { stagingError } from './stage-parts.ts'
 
-export interface RestoreOptions {
+export interface RestoreOptions extends RestoreChoice {
   readonly backup: BackupSummary
+}
+
+/** What of a source is wanted, and how. */
+export interface RestoreChoice {
   readonly selector: Selector
   readonly partitions: readonly PartitionChoice[]
   readonly wish: RestoreWish
@@ -36,10 +39,12 @@ export interface RestoreResult {
   readonly findings: readonly Finding[]
 }
 
-/** A plan, and what it was made from. */
+/** A table of the source, with the partitions that are wanted. */
+type ChosenTable = SourceTable & Pick<WantedTable, 'some'>
+
+/** A plan, and what puts it into effect. */
 export interface PreparedRestore {
   readonly plan: RestorePlan
-  readonly wanted: readonly WantedTable[]
   /** Put it into effect. */
   run(): Promise<RestoreResult>
 }
@@ -50,25 +55,27 @@ export interface PreparedRestore {
  *
  * @throws NOT_FOUND, CONFLICT, USAGE, DAMAGED
  */
-export async function prepareRestore(ctx: Context, options: RestoreOptions): Promise<PreparedRestore> {
-  const { repository, engine } = ctx
-  const contents = await readContents(repository, options.backup.id)
-  const entries = selectTables(options.selector, contents.tables)
-  if (entries.length === 0)
-    throw new PermafrostError('NOT_FOUND', `no table of backup ${options.backup.id} is selected`, {
-      hint: `permafrost show ${options.backup.id}`,
+export function prepareRestore(ctx: Context, { backup, ...choice }: RestoreOptions): Promise<PreparedRestore> {
+  return prepareRestoreFrom(repositorySource(ctx, backup.id), ctx, choice)
+}
+
+/** The same, from any source. */
+export async function prepareRestoreFrom(
+  source: RestoreSource,
+  ctx: Omit<Context, 'repository'>,
+  options: RestoreChoice,
+): Promise<PreparedRestore> {
+  const { engine } = ctx
+  const contents = await source.read(options.selector)
+  if (contents.tables.length === 0)
+    throw new PermafrostError('NOT_FOUND', `no table of backup ${source.name} is selected`, {
+      hint: `permafrost show ${source.name}`,
     })
-  const [partitions, schemas] = await Promise.all([
-    readPartitions(repository, entries),
-    readSchemas(repository, entries),
-  ])
-  const wanted = entries.flatMap((entry, index): readonly WantedTable[] => {
-    const schema = schemas[index]
-    if (!schema) return []
-    const chosen = choosePartitions({ entry, partitions: partitions[index] ?? [] }, options.partitions)
-    return chosen ? [{ entry, schema, ...chosen }] : []
+  const wanted = contents.tables.flatMap((table): readonly ChosenTable[] => {
+    const chosen = choosePartitions(table, options.partitions)
+    return chosen ? [{ ...table, ...chosen }] : []
   })
-  refuseUnknownPartitions(wanted, options)
+  refuseUnknownPartitions(wanted, source, options.partitions)
   const info = await engine.describe()
   const tables = await readCatalog(engine, info)
   const serverParts = await readServerParts(engine, info, [
@@ -76,7 +83,7 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
   ])
   const databases = await readDatabases(engine)
   const plan = planRestore({
-    backup: options.backup.id,
+    backup: source.name,
     wanted,
     wish: options.wish,
     databases: databases.map((database) => database.name),
@@ -85,7 +92,7 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
       const table = tables.find((one) => keyOf(one) === keyOf(step.target))
       return (
         table !== undefined &&
-        isStaged({ directories: tableDirectories(table, info), key: restoreKey(options.backup.id, step) }, ctx.disk)
+        isStaged({ directories: tableDirectories(table, info), key: restoreKey(source.name, step) }, ctx.disk)
       )
     },
   })
@@ -96,19 +103,25 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
         source: contents.databases.find((database) => database.name === name),
       })
     }
-    return runRestore(ctx, { plan, wanted })
+    return runRestore(ctx, { plan, wanted, source })
   }
-  const run = () => withPin(ctx, { backup: options.backup.id, reason: 'restore' }, execute)
-  return { plan, wanted, run }
+  return { plan, run: () => source.keep(execute) }
 }
 
-async function runRestore(outer: Context, { plan, wanted }: Omit<PreparedRestore, 'run'>): Promise<RestoreResult> {
+async function runRestore(
+  outer: Omit<Context, 'repository'>,
+  {
+    plan,
+    wanted,
+    source,
+  }: { readonly plan: RestorePlan; readonly wanted: readonly ChosenTable[]; readonly source: RestoreSource },
+): Promise<RestoreResult> {
   const { emit, findings } = collectFindings(outer.emit)
   const ctx = { ...outer, emit, info: await outer.engine.describe() }
   const total = { parts: sum(plan.steps, (step) => step.parts), bytes: sum(plan.steps, (step) => step.bytes) }
-  refuseWithoutSpace(plan, ctx.info.disks)
+  if (source.moves) refuseWithoutSpace(plan, ctx.info.disks)
   const progress = progressMeter(ctx, { phase: 'fetch', total })
-  await using pool = poolOf(ctx, (bytes) => progress.moved(bytes))
+  await using loader = source.open((bytes) => progress.moved(bytes))
   emit({
     type: 'phase',
     phase: 'fetch',
@@ -117,13 +130,13 @@ async function runRestore(outer: Context, { plan, wanted }: Omit<PreparedRestore
   const tables: RestoredTable[] = []
   for (const [index, step] of plan.steps.entries()) {
     ctx.signal.throwIfAborted()
-    const table = wanted[index] as WantedTable
-    const parts = step.action === 'create-empty' ? [] : await partsOfTable(ctx, table)
+    const table = wanted[index] as ChosenTable
+    const parts = step.action === 'create-empty' ? [] : await partsOfTable(table)
     try {
       tables.push(
         await restoreTable(
           { step, wanted: table, parts, key: restoreKey(plan.backup, step) },
-          { ...ctx, pool, progress },
+          { ...ctx, loader, progress },
         ),
       )
     } catch (error) {
@@ -133,9 +146,9 @@ async function runRestore(outer: Context, { plan, wanted }: Omit<PreparedRestore
   return { plan, tables, findings }
 }
 
-async function partsOfTable({ repository }: Context, table: WantedTable): Promise<readonly PartEntry[]> {
+async function partsOfTable({ partitions }: SourceTable): Promise<readonly PartEntry[]> {
   const parts: PartEntry[] = []
-  for (const partition of table.partitions) parts.push(...(await readParts(repository, partition)))
+  for (const partition of partitions) parts.push(...(await partition.entries()))
   return parts
 }
 
@@ -146,24 +159,28 @@ function restoreKey(backup: string, step: RestoreStep): string {
 }
 
 function choosePartitions(
-  { entry, partitions }: { readonly entry: WantedTable['entry']; readonly partitions: readonly PartitionEntry[] },
+  { entry, partitions }: SourceTable,
   choices: readonly PartitionChoice[],
-): Pick<WantedTable, 'partitions' | 'some'> | undefined {
+): Pick<ChosenTable, 'partitions' | 'some'> | undefined {
   if (choices.length === 0) return { partitions, some: false }
   const ids = new Set(choices.filter((choice) => selects(choice.table, entry)).map((choice) => choice.id))
   const chosen = partitions.filter((partition) => ids.has(partition.id))
   return chosen.length > 0 ? { partitions: chosen, some: true } : undefined
 }
 
-function refuseUnknownPartitions(wanted: readonly WantedTable[], { partitions, backup }: RestoreOptions): void {
-  for (const choice of partitions) {
+function refuseUnknownPartitions(
+  wanted: readonly ChosenTable[],
+  source: RestoreSource,
+  choices: readonly PartitionChoice[],
+): void {
+  for (const choice of choices) {
     const found = wanted.some(
       ({ entry, partitions: chosen }) =>
         selects(choice.table, entry) && chosen.some((partition) => partition.id === choice.id),
     )
     if (!found)
-      throw new PermafrostError('NOT_FOUND', `backup ${backup.id} has no partition ${choice.text}`, {
-        hint: `permafrost show ${backup.id} --partitions`,
+      throw new PermafrostError('NOT_FOUND', `backup ${source.name} has no partition ${choice.text}`, {
+        hint: `permafrost show ${source.name} --partitions`,
       })
   }
 }

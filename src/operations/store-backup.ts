@@ -2,9 +2,7 @@ import { makeBackupId } from '../core/backup-id.ts'
 import type { Finding } from '../core/events.ts'
 import type { BackupSummary, DatabaseEntry, TableEntry } from '../core/manifest.ts'
 import { plural } from '../core/units.ts'
-import type { ServerInfo } from '../engine/engine.ts'
 import { makeFreezeName } from '../engine/freeze-name.ts'
-import type { ServerParts } from '../engine/parts.ts'
 import type { Manifest } from '../repository/backups.ts'
 import { openJournal } from '../repository/journal.ts'
 import type { Journals } from '../repository/journal.ts'
@@ -14,7 +12,7 @@ import { openSession } from '../repository/session.ts'
 import { commitBackup } from './commit-backup.ts'
 import { poolOf } from './context.ts'
 import type { Context } from './context.ts'
-import type { FrozenTable } from './frozen-tables.ts'
+import type { FrozenServer } from './freeze-server.ts'
 import { keysToAvoid } from './keys-to-avoid.ts'
 import { findParents } from './parents.ts'
 import { progressOf } from './progress.ts'
@@ -24,13 +22,8 @@ import { storeQueue } from './store-queue.ts'
 import { storeTables } from './store-tables.ts'
 import type { StoredTable } from './store-tables.ts'
 
-/** A server whose tables are frozen. */
-export interface FrozenServer {
-  readonly started: Date
-  readonly info: Pick<ServerInfo, 'id' | 'host' | 'version'>
-  readonly databases: readonly DatabaseEntry[]
-  readonly tables: readonly FrozenTable[]
-  readonly serverParts: ServerParts
+/** A frozen server on its way into a repository. */
+export interface ServerToStore extends FrozenServer {
   /** What runs that ended early have stored of it. */
   readonly interrupted: Journals
 }
@@ -43,7 +36,7 @@ export interface StoreBackupContext extends Omit<Context, 'engine'> {
 /** Store what the repository does not have of these tables, announce, look, and commit. @throws CONFLICT when taken for dead */
 export async function storeBackup(
   ctx: StoreBackupContext,
-  server: FrozenServer,
+  server: ServerToStore,
   { tags, selection }: Pick<BackupSummary, 'tags' | 'selection'>,
 ): Promise<BackupSummary> {
   const { repository, random, clock, emit, findings } = ctx

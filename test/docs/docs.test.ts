@@ -132,6 +132,7 @@ const BEFORE: Readonly<Record<string, string>> = {
   'README.md': '',
   'docs/agent.md': WITH_AGENT,
   'docs/backup.md': PREPARED,
+  'docs/posthog.md': PREPARED,
   'docs/restore.md': PREPARED,
   'docs/verify.md': PREPARED,
   'docs/security.md': '',

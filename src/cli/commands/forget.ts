@@ -12,6 +12,8 @@ import type { Composition } from '../compose.ts'
 import { dayToCome } from '../day-to-come.ts'
 import { confirmByName, confirmPlan } from '../confirm.ts'
 import { findBackup } from '../find-backup.ts'
+import { isLocal } from '../find-local.ts'
+import { forgetLocal } from '../local-answers.ts'
 import { table } from '../output.ts'
 import type { Cell, Output, TableColumn } from '../output.ts'
 
@@ -57,6 +59,7 @@ export const addForget: AddCommand = (program, run) => {
     .option('-n, --dry-run', 'show what would be forgotten, and why')
     .action((names: readonly string[], options: Options, self) =>
       run(self, async (c) => {
+        if (names.some(isLocal)) return forgetLocal(c, names)
         if (options.undo) return undo(c, names)
         if (options.keepUntil !== undefined) return hold(c, names, options.keepUntil)
         const repository = await c.repository('write')

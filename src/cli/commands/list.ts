@@ -9,6 +9,7 @@ import type { AddCommand } from '../command.ts'
 import type { Composition } from '../compose.ts'
 import { ERRORS } from '../../core/errors.ts'
 import { LEVEL_NAMES } from '../level-names.ts'
+import { answerLocalList } from '../local-answers.ts'
 import { table } from '../output.ts'
 import type { Cell, Output, TableColumn } from '../output.ts'
 
@@ -17,6 +18,7 @@ interface Options {
   readonly tag?: string
   readonly forgotten?: boolean
   readonly agent?: string | true
+  readonly local?: boolean
 }
 
 /** `permafrost list` */
@@ -27,10 +29,12 @@ export const addList: AddCommand = (program, run) => {
     .description('List the backups in the repository, oldest first.')
     .option('--host <name>', 'only those of this server')
     .option('--tag <name>', 'only those with this tag')
+    .option('--local', 'the local snapshots on the server’s own disks, and the space that they pin')
     .option('--forgotten', 'those that were forgotten, and can still be taken back')
     .option('--agent [url]', 'as a running agent knows them')
     .action((options: Options, command) =>
       run(command, async (c) => {
+        if (options.local) return answerLocalList(c)
         const { backups: all, proofs, holds } = await (options.agent === undefined ? readAll : askAgent)(c, options)
         const backups = all.filter((backup) => wanted(backup, options))
         c.output.answer(

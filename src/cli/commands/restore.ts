@@ -4,11 +4,18 @@ import { replacedName } from '../../core/replaced-name.ts'
 import type { RestoreAction, RestoreMode, RestorePlan } from '../../core/restore-plan.ts'
 import { displayName, sql } from '../../core/sql.ts'
 import { formatBytes, plural } from '../../core/units.ts'
+import type { PostHogAnswer } from '../../operations/check-posthog.ts'
+import type { Context } from '../../operations/context.ts'
 import type { RestoreResult } from '../../operations/restore.ts'
+import type { RestoreSource } from '../../operations/restore-source.ts'
 import { collect, exitCodeOf } from '../command.ts'
 import type { AddCommand } from '../command.ts'
 import { confirmByName } from '../confirm.ts'
 import { findBackup } from '../find-backup.ts'
+import { findLocal, isLocal } from '../find-local.ts'
+import { profileOption } from '../profile-option.ts'
+import type { Profile } from '../profile-option.ts'
+import type { Composition } from '../compose.ts'
 
 interface Options {
   readonly table: readonly string[]
@@ -20,6 +27,7 @@ interface Options {
   readonly replace?: boolean
   readonly confirm?: string
   readonly dryRun?: boolean
+  readonly profile?: Profile
 }
 
 /** `permafrost restore <backup>` */
@@ -37,17 +45,17 @@ export const addRestore: AddCommand = (program, run) => {
     .option('--data-only', 'attach the data to tables that are there')
     .option('--into-detached', 'lay the parts into detached/ of tables that are there, and attach nothing')
     .option('--replace', 'swap with what is there, in one step; what was there is kept under another name')
+    .addOption(profileOption('ask afterwards what its people would look at first, and name pending deletions'))
     .option('--confirm <name>', 'the name that --replace would ask for')
     .option('-n, --dry-run', 'show the plan, and change nothing')
     .action((name: string, options: Options, command) =>
       run(command, async (c) => {
         const mode = modeOf(options)
         const wish = { mode, ...(options.as !== undefined && { as: parseName(options.as) }) }
-        const { prepareRestore } = await import('../../operations/restore.ts')
-        const ctx = await c.context('read')
-        const backup = await findBackup(ctx.repository, name)
-        const prepared = await prepareRestore(ctx, {
-          backup,
+        const { prepareRestoreFrom } = await import('../../operations/restore.ts')
+        const source = await sourceOf(c, name)
+        const ctx = { ...c.base(), engine: await c.engine() }
+        const prepared = await prepareRestoreFrom(source, ctx, {
           wish,
           selector: parseSelector(options.table),
           partitions: options.partition.map(parsePartitionChoice),
@@ -59,10 +67,45 @@ export const addRestore: AddCommand = (program, run) => {
         const replaced = replacedName(prepared.plan)
         if (replaced !== undefined) await confirmByName(c, { name: replaced, given: options.confirm, act: 'replace' })
         const result = await prepared.run()
-        c.output.answer(result, () => describe(result))
+        const answers = options.profile ? await askPostHog(ctx, result) : undefined
+        c.output.answer({ ...result, ...(answers && { answers }) }, () => [
+          ...describe(result),
+          ...(answers ?? []).flatMap(describeAnswer),
+        ])
         return exitCodeOf(result.findings)
       }),
     )
+}
+
+/** A backup in the repository, or a local snapshot: `local:<id>`. */
+async function sourceOf(c: Composition, name: string): Promise<RestoreSource> {
+  if (isLocal(name)) {
+    const { localSource } = await import('../../operations/local-source.ts')
+    const info = await (await c.engine()).describe()
+    return localSource(c.base(), await findLocal(c, name), info)
+  }
+  const { repositorySource } = await import('../../operations/repository-source.ts')
+  const repository = await c.repository('read')
+  return repositorySource({ ...c.base(), repository }, (await findBackup(repository, name)).id)
+}
+
+async function askPostHog(
+  ctx: Pick<Context, 'engine' | 'emit'>,
+  { tables }: RestoreResult,
+): Promise<readonly PostHogAnswer[]> {
+  const { checkPostHog } = await import('../../operations/check-posthog.ts')
+  return checkPostHog(
+    ctx,
+    tables.map(({ table }) => table),
+  )
+}
+
+function describeAnswer({ title, statement, rows }: PostHogAnswer): readonly string[] {
+  const row = (values: object) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name} ${String(value)}`)
+      .join(', ')
+  return ['', `${title}:  ${statement}`, ...(rows.length > 0 ? rows.map((one) => `  ${row(one)}`) : ['  none'])]
 }
 
 function modeOf(options: Options): RestoreMode {

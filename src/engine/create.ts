@@ -1,4 +1,4 @@
-import { renameCreate } from '../core/ddl.ts'
+import { renameCreate } from '../core/create-statement.ts'
 import type { DatabaseEntry } from '../core/manifest.ts'
 import { identifier, sql, trusted } from '../core/sql.ts'
 import type { TableName } from '../core/sql.ts'

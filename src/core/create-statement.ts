@@ -1,9 +1,9 @@
 import { must } from './corrupt.ts'
 import { readerOf } from './reader.ts'
 import type { Reader, Written } from './reader.ts'
-import { applyEdits, lexemes, tokenize } from './tokenizer.ts'
+import { applyEdits, lexemes, meaningOf, tokenize } from './tokenizer.ts'
 import type { Edit, Token } from './tokenizer.ts'
-import { sql } from './sql.ts'
+import { identifier, sql } from './sql.ts'
 import type { TableName } from './sql.ts'
 
 export type CreateKind = 'TABLE' | 'VIEW' | 'MATERIALIZED VIEW' | 'DICTIONARY'
@@ -41,6 +41,8 @@ export function readCreate(statement: string): CreateStatement {
   if (reader.words(at, 'TEMPORARY')) at++
   const materialized = reader.words(at, 'MATERIALIZED')
   if (materialized) at++
+  // Of servers before 25.x.
+  if (reader.words(at, 'LIVE') || reader.words(at, 'WINDOW')) at++
   const kind = (['TABLE', 'VIEW', 'DICTIONARY'] as const).find((word) => reader.words(at, word))
   must(kind && (!materialized || kind === 'VIEW'), 'not a CREATE statement of a table')
   at += reader.words(at + 1, 'IF', 'NOT', 'EXISTS') ? 4 : 1
@@ -75,6 +77,43 @@ export function headEdits({ tokens, reader, name, uuid }: CreateStatement, text:
   const end = indexBehind(reader, uuid ?? name)
   const space = /^\s/.test(tokens[end]?.text ?? ' ') ? '' : ' '
   return [{ from: reader.at(name.from)?.index ?? 0, to: end, text: text + space }]
+}
+
+/**
+ * The statement as ATTACH has it: nothing that it names need be there. Its own UUID, and the one of its inner table, are those
+ * given; databases that have none take none.
+ */
+export function attachCreate(
+  statement: string,
+  { uuid, inner }: { readonly uuid?: string | undefined; readonly inner?: string | undefined },
+): string {
+  const create = readCreate(statement)
+  const [database, name] = create.name.names.map(meaningOf)
+  const table = name === undefined ? identifier(database ?? '') : { database: database ?? '', name }
+  const own = uuid === undefined ? sql`` : sql` UUID ${uuid}`
+  const inside = inner === undefined ? sql`` : sql` TO INNER UUID ${inner}`
+  return applyEdits(create.tokens, [
+    editOf(create.reader, { from: 0, to: create.reader.words(1, 'OR') ? 3 : 1 }, 'ATTACH'),
+    ...headEdits(create, sql`${table}${own}${inside}`.text),
+    ...(create.innerUuid ? [editOf(create.reader, create.innerUuid, '')] : []),
+  ])
+}
+
+/** A view that is refreshed by the clock, without its first refresh: that would write over the rows that were restored. */
+export function emptyCreate(statement: string): string {
+  const { tokens, reader, refreshed, query } = readCreate(statement)
+  if (!refreshed || query === undefined || reader.words(query - 1, 'EMPTY')) return statement
+  const at = reader.at(query)?.index ?? 0
+  return applyEdits(tokens, [{ from: at, to: at, text: 'EMPTY ' }])
+}
+
+/** Are these the same statement, however their names are quoted and their spaces set? */
+export function sameStatement(a: string, b: string): boolean {
+  const essence = (statement: string) =>
+    lexemes(tokenize(statement)).map((token) =>
+      token.kind === 'identifier' || token.kind === 'word' ? `name ${meaningOf(token)}` : `${token.kind} ${token.text}`,
+    )
+  return JSON.stringify(essence(a)) === JSON.stringify(essence(b))
 }
 
 /** The stretch as tokens. */

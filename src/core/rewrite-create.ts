@@ -18,8 +18,6 @@ export interface Rewrite extends EngineRewrite {
   readonly renaming: Renaming
   readonly from: TableName
   readonly to: TableName
-  /** For a statement that shall be ATTACHed: its own UUID, and the one of the inner table, where databases have them. */
-  readonly attach?: { readonly uuid?: string | undefined; readonly inner?: string | undefined } | undefined
 }
 
 /**
@@ -30,12 +28,9 @@ export interface Rewrite extends EngineRewrite {
  */
 export function rewriteCreate(statement: string, rewrite: Rewrite): string {
   const create = readCreate(statement)
-  const { to, attach } = rewrite
-  const uuid = attach?.uuid === undefined ? '' : sql` UUID ${attach.uuid}`.text
   const edits = [
-    ...headEdits(create, sql`${to}`.text + uuid + (attach?.inner ? sql` TO INNER UUID ${attach.inner}`.text : '')),
+    ...headEdits(create, sql`${rewrite.to}`.text),
     ...(create.innerUuid ? [editOf(create.reader, create.innerUuid, '')] : []),
-    ...(attach ? [editOf(create.reader, { from: 0, to: 1 }, 'ATTACH')] : emptyEdits(create)),
     ...nameEdits(create, rewrite),
     ...engineEdits(create, rewrite),
   ]
@@ -59,11 +54,4 @@ function nameEdits(create: CreateStatement, { from, renaming }: Pick<Rewrite, 'f
       return edits.length === 0 ? [] : write(applyEdits(inner.tokens, edits).slice(viewOf('').length))
     }),
   ]
-}
-
-/** A view that is refreshed by the clock would be refreshed at once, over the rows that were restored. */
-function emptyEdits({ reader, refreshed, query }: CreateStatement): readonly Edit[] {
-  if (!refreshed || query === undefined || reader.words(query - 1, 'EMPTY')) return []
-  const at = reader.at(query)?.index ?? 0
-  return [{ from: at, to: at, text: 'EMPTY ' }]
 }

@@ -16,6 +16,8 @@ import type { Context } from './context.ts'
 /** What a backup will freeze, and what it already knows will be missing. */
 export interface BackupPlan {
   readonly tables: readonly Table[]
+  /** What is selected and has no parts: its definition is kept. */
+  readonly objects: readonly Table[]
   readonly findings: readonly Finding[]
   /** `system.parts` from before the freeze. */
   readonly parts: ServerParts
@@ -53,7 +55,8 @@ export async function planBackup(
     parts,
     tables: tables.filter((table) => !patched.includes(table)),
   })
-  return { tables, parts, findings: [...findings, ...onObjectDisks.map(objectDiskFinding)] }
+  const objects = selected.filter((table) => !isMergeTree(table))
+  return { tables, objects, parts, findings: [...findings, ...onObjectDisks.map(objectDiskFinding)] }
 }
 
 function isOnObjectDisk(table: Table, info: ServerInfo): boolean {

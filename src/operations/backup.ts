@@ -13,6 +13,7 @@ import { planBackup } from './backup-plan.ts'
 import type { Context } from './context.ts'
 import { frozenTables } from './frozen-tables.ts'
 import { findInterrupted } from './interrupted.ts'
+import { readDefinitions } from './read-definitions.ts'
 import { storeBackup } from './store-backup.ts'
 
 export interface BackupOptions {
@@ -46,6 +47,7 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
   const plan = await planBackup(ctx, options)
   for (const finding of plan.findings) emit({ type: 'finding', ...finding })
   const databases = await readDatabases(ctx.engine)
+  const definitions = await readDefinitions(ctx, plan)
   const interrupted = await findInterrupted(ctx, { server: info.id, demanded: options.resume ?? false })
 
   emit({ type: 'phase', phase: 'freeze', message: `freezing ${plural(plan.tables.length, 'table')}` })
@@ -56,7 +58,7 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
   if (frozen.length === 0) throw nothingFrozen(freeze)
 
   const selection = options.selector.patterns.map((pattern) => pattern.text)
-  const server = { started, info, databases, tables: frozen, serverParts, interrupted }
+  const server = { started, info, databases, tables: frozen, definitions, serverParts, interrupted }
   const summary = await storeBackup({ ...ctx, findings }, server, { tags: options.tags ?? [], selection })
   return { summary, findings }
 }

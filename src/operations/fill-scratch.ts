@@ -24,12 +24,12 @@ export interface FilledScratch {
  * @param make how to make it; by its CREATE statement in the backup, unless it must be like one that is there
  */
 export async function fillScratch(
-  { step, wanted, parts, key }: TableToRestore,
+  { step, source, parts, key }: TableToRestore,
   scratch: TableName,
   ctx: RestoreContext & { readonly make?: (scratch: TableName) => Promise<void> },
 ): Promise<FilledScratch> {
   const { engine, info, disk, emit, signal } = ctx
-  const make = ctx.make ?? ((as: TableName) => createTable(engine, info, { create: wanted.schema.create, as }))
+  const make = ctx.make ?? ((as: TableName) => createTable(engine, info, { create: step.create, as }))
   const good = parts.filter((part) => !isSuspect({ part }))
   const { table, placed } = await openScratch({ scratch, good }, ctx, make)
   const directories = tableDirectories(table, info)
@@ -41,7 +41,7 @@ export async function fillScratch(
   for (const part of parts)
     if (before.has(part.name))
       ctx.progress.done({ parts: 1, bytes: part.bytes, reused: part.bytes, current: part.name })
-  const staged = await stageParts({ source: wanted.entry, table: step.target, parts: left, staging }, ctx)
+  const staged = await stageParts({ source, table: step.target, parts: left, staging }, ctx)
   const ready = staged.filter((part) => !isSuspect(part))
   const place = { engine, disk, key, directories, signal }
   if (ready.length > 0) await (direct ? placeParts : attachParts)(scratch, ready, place)

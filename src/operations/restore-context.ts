@@ -1,5 +1,6 @@
 import type { PartEntry } from '../core/manifest.ts'
-import type { RestoreStep, WantedTable } from '../core/restore-plan.ts'
+import type { RestoreStep } from '../core/restore-plan.ts'
+import type { TableName } from '../core/sql.ts'
 import type { ServerInfo } from '../engine/engine.ts'
 import type { Pool } from '../repository/pool.ts'
 import type { Context } from './context.ts'
@@ -14,7 +15,8 @@ export interface RestoreContext extends Context {
 /** One table to restore: what the plan says, and the parts that it means. */
 export interface TableToRestore {
   readonly step: RestoreStep
-  readonly wanted: WantedTable
+  /** Its name in the backup, for messages. */
+  readonly source: TableName
   readonly parts: readonly PartEntry[]
   /** Names this restore of this table, the same in every run of it. */
   readonly key: string

@@ -2,23 +2,29 @@ import { createHash } from 'node:crypto'
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import { PermafrostError } from '../core/errors.ts'
-import type { BackupSummary, PartEntry, PartitionEntry } from '../core/manifest.ts'
+import type { BackupSummary, DatabaseEntry, PartEntry, PartitionEntry } from '../core/manifest.ts'
+import { planFunctions } from '../core/plan-functions.ts'
+import { targetOf } from '../core/restore-names.ts'
 import { planRestore } from '../core/restore-plan.ts'
 import type { RestorePlan, RestoreStep, RestoreWish, WantedTable } from '../core/restore-plan.ts'
-import { selects, selectTables } from '../core/selector.ts'
+import { selects } from '../core/selector.ts'
 import type { PartitionChoice, Selector } from '../core/selector.ts'
 import { displayName } from '../core/sql.ts'
 import { formatBytes, plural } from '../core/units.ts'
 import { keyOf, readCatalog, readDatabases } from '../engine/catalog.ts'
-import { createDatabase } from '../engine/create.ts'
+import { createDatabase, createObject } from '../engine/create.ts'
+import { readServerEntries } from '../engine/definitions.ts'
+import type { ServerInfo } from '../engine/engine.ts'
 import { readServerParts } from '../engine/parts.ts'
 import { isStaged } from '../engine/placing.ts'
 import { tableDirectories } from '../engine/shadow.ts'
 import { readContents, readParts, readPartitions, readSchemas } from '../repository/backups.ts'
 import { poolOf } from './context.ts'
 import type { Context } from './context.ts'
+import { newUuids } from './new-uuids.ts'
 import { withPin } from './pin.ts'
 import { progressMeter } from './progress.ts'
+import { restoreSelection } from './restore-selection.ts'
 import { restoreTable } from './restore-table.ts'
 import type { RestoredTable } from './restore-table.ts'
 import { stagingError } from './stage-parts.ts'
@@ -53,8 +59,8 @@ export interface PreparedRestore {
 export async function prepareRestore(ctx: Context, options: RestoreOptions): Promise<PreparedRestore> {
   const { repository, engine } = ctx
   const contents = await readContents(repository, options.backup.id)
-  const entries = selectTables(options.selector, contents.tables)
-  if (entries.length === 0)
+  const { tables: entries, objects, server } = restoreSelection(contents, { ...options, mode: options.wish.mode })
+  if (entries.length + objects.length === 0)
     throw new PermafrostError('NOT_FOUND', `no table of backup ${options.backup.id} is selected`, {
       hint: `permafrost show ${options.backup.id}`,
     })
@@ -72,13 +78,17 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
   const info = await engine.describe()
   const tables = await readCatalog(engine, info)
   const serverParts = await readServerParts(engine, info, [
-    ...new Set(wanted.map(({ entry }) => options.wish.as?.database ?? entry.database)),
+    ...new Set(wanted.map(({ entry }) => targetOf(entry, options.wish).database)),
   ])
   const databases = await readDatabases(engine)
   const plan = planRestore({
     backup: options.backup.id,
     wanted,
+    objects,
+    functions: planFunctions(server, server.length > 0 ? await readServerEntries(engine, info) : []),
     wish: options.wish,
+    hasUuids: databasesWithUuids(info, [...databases, ...contents.databases]),
+    uuidFor: await newUuids(engine, info, options.backup.id),
     databases: databases.map((database) => database.name),
     existing: tables.map((table) => ({ ...table, partitions: activePartitions(serverParts.get(keyOf(table))) })),
     isBegun: (step) => {
@@ -96,6 +106,8 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
         source: contents.databases.find((database) => database.name === name),
       })
     }
+    for (const { statements } of plan.functions)
+      for (const statement of statements) await createObject(engine, info, statement)
     return runRestore(ctx, { plan, wanted })
   }
   const run = () => withPin(ctx, { backup: options.backup.id, reason: 'restore' }, execute)
@@ -115,17 +127,13 @@ async function runRestore(outer: Context, { plan, wanted }: Omit<PreparedRestore
     message: `restoring ${plural(plan.steps.length, 'table')}, ${formatBytes(total.bytes)}`,
   })
   const tables: RestoredTable[] = []
-  for (const [index, step] of plan.steps.entries()) {
+  for (const step of plan.steps) {
     ctx.signal.throwIfAborted()
-    const table = wanted[index] as WantedTable
-    const parts = step.action === 'create-empty' ? [] : await partsOfTable(ctx, table)
+    const table = wanted.find(({ entry }) => keyOf(entry) === keyOf(step.source))
+    const parts = !table || step.action === 'create-empty' ? [] : await partsOfTable(ctx, table)
+    const key = restoreKey(plan.backup, step)
     try {
-      tables.push(
-        await restoreTable(
-          { step, wanted: table, parts, key: restoreKey(plan.backup, step) },
-          { ...ctx, pool, progress },
-        ),
-      )
+      tables.push(await restoreTable({ step, source: step.source, parts, key }, { ...ctx, pool, progress }))
     } catch (error) {
       throw stagingError(error, step.target)
     }
@@ -137,6 +145,15 @@ async function partsOfTable({ repository }: Context, table: WantedTable): Promis
   const parts: PartEntry[] = []
   for (const partition of table.partitions) parts.push(...(await readParts(repository, partition)))
   return parts
+}
+
+/** Databases that are there come first; one that is made gets the engine that it had. */
+function databasesWithUuids(
+  { can }: Pick<ServerInfo, 'can'>,
+  databases: readonly Pick<DatabaseEntry, 'name' | 'engine'>[],
+): (name: string) => boolean {
+  const engineOf = (name: string) => databases.find((database) => database.name === name)?.engine
+  return (name) => can.hasColumn('tables', 'uuid') && engineOf(name) !== 'Ordinary'
 }
 
 /** Names a restore of a table, the same in every run of it and different for every other. */

@@ -1,7 +1,9 @@
 import { makeBackupId } from '../core/backup-id.ts'
 import { PermafrostError } from '../core/errors.ts'
 import type { Finding } from '../core/events.ts'
+import type { Definitions } from '../core/definitions.ts'
 import type { BackupSummary, DatabaseEntry, TableEntry } from '../core/manifest.ts'
+import type { TableName } from '../core/sql.ts'
 import { plural } from '../core/units.ts'
 import type { ServerInfo } from '../engine/engine.ts'
 import { makeFreezeName } from '../engine/freeze-name.ts'
@@ -36,6 +38,7 @@ export interface FrozenServer {
   readonly info: Pick<ServerInfo, 'id' | 'host' | 'version'>
   readonly databases: readonly DatabaseEntry[]
   readonly tables: readonly FrozenTable[]
+  readonly definitions: Definitions
   readonly serverParts: ServerParts
   /** What runs that ended early have stored of it. */
   readonly interrupted: Journals
@@ -110,7 +113,9 @@ export async function storeBackup(
       stored: packs + meta.stored,
       findings: findings.length,
     }
-    return { summary, contents: { databases: usedDatabases(server.databases, tables), tables, findings } }
+    const { definitions } = server
+    const databases = usedDatabases(server.databases, [...tables, ...definitions.objects])
+    return { summary, contents: { databases, tables, definitions, findings } }
   }
 
   let made: { readonly summary: BackupSummary; readonly prepared: PreparedBackup } | undefined
@@ -180,7 +185,7 @@ function totalsOf(tables: readonly TableEntry[], stored: readonly StoredTable[])
   }
 }
 
-function usedDatabases(databases: readonly DatabaseEntry[], tables: readonly TableEntry[]): readonly DatabaseEntry[] {
+function usedDatabases(databases: readonly DatabaseEntry[], tables: readonly TableName[]): readonly DatabaseEntry[] {
   const used = new Set(tables.map((table) => table.database))
   return databases.filter((database) => used.has(database.name))
 }

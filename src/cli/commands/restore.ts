@@ -1,6 +1,8 @@
 import { PermafrostError } from '../../core/errors.ts'
-import { parseName, parsePartitionChoice, parseSelector } from '../../core/selector.ts'
-import type { RestoreAction, RestoreMode, RestorePlan, RestoreStep } from '../../core/restore-plan.ts'
+import { parseNames } from '../../core/parse-names.ts'
+import { parsePartitionChoice, parseSelector } from '../../core/selector.ts'
+import type { QueueWish } from '../../core/plan-definitions.ts'
+import type { RestoreAction, RestoreMode, RestorePlan, RestoreStep, RestoreWish } from '../../core/restore-plan.ts'
 import { displayName, sql } from '../../core/sql.ts'
 import { formatBytes, plural } from '../../core/units.ts'
 import type { RestoreResult } from '../../operations/restore.ts'
@@ -12,7 +14,11 @@ import { findBackup } from '../find-backup.ts'
 interface Options {
   readonly table: readonly string[]
   readonly partition: readonly string[]
-  readonly as?: string
+  readonly as: readonly string[]
+  readonly queues?: string
+  readonly engine?: string
+  readonly replicaPath?: string
+  readonly dropReplica?: boolean
   readonly schemaOnly?: boolean
   readonly dataOnly?: boolean
   readonly intoDetached?: boolean
@@ -31,7 +37,11 @@ export const addRestore: AddCommand = (program, run) => {
     )
     .option('-t, --table <pattern>', 'only these tables (repeatable)', collect, [])
     .option('--partition <db.table:id>', 'only these partitions (repeatable)', collect, [])
-    .option('--as <name>', 'into another database, or under another name: db or db.table')
+    .option('--as <name>', 'elsewhere: db, db.table, or from=to (repeatable); references follow', collect, [])
+    .option('--queues <what>', 'Kafka and the like: skip, detached (the default), or group=<consumer group>')
+    .option('--engine <kind>', 'plain: replicated tables become plain ones')
+    .option('--replica-path <path>', 'where replicas meet in ZooKeeper: /clickhouse/{shard}/{database}.{table}')
+    .option('--drop-replica', 'remove what a lost table of this replica left in ZooKeeper')
     .option('--schema-only', 'make the tables, empty')
     .option('--data-only', 'attach the data to tables that are there')
     .option('--into-detached', 'lay the parts into detached/ of tables that are there, and attach nothing')
@@ -40,8 +50,7 @@ export const addRestore: AddCommand = (program, run) => {
     .option('-n, --dry-run', 'show the plan, and change nothing')
     .action((name: string, options: Options, command) =>
       run(command, async (c) => {
-        const mode = modeOf(options)
-        const wish = { mode, ...(options.as !== undefined && { as: parseName(options.as) }) }
+        const wish = wishOf(options)
         const { prepareRestore } = await import('../../operations/restore.ts')
         const ctx = await c.context('read')
         const backup = await findBackup(ctx.repository, name)
@@ -65,6 +74,27 @@ export const addRestore: AddCommand = (program, run) => {
         return exitCodeOf(result.findings)
       }),
     )
+}
+
+function wishOf(options: Options): RestoreWish {
+  const { engine, replicaPath, dropReplica } = options
+  if (engine !== undefined && engine !== 'plain')
+    throw new PermafrostError('USAGE', `--engine ${engine} is unknown`, { hint: '--engine plain' })
+  return {
+    mode: modeOf(options),
+    ...parseNames(options.as),
+    ...(options.queues !== undefined && { queues: queueWish(options.queues) }),
+    ...(engine && { engine }),
+    ...(replicaPath !== undefined && { replicaPath }),
+    ...(dropReplica && { dropReplica }),
+  }
+}
+
+function queueWish(text: string): QueueWish {
+  if (text === 'skip' || text === 'detached') return text
+  const group = /^group=(.+)$/s.exec(text)?.[1]
+  if (group !== undefined) return { group }
+  throw new PermafrostError('USAGE', `--queues ${text} is unknown`, { hint: 'skip, detached, or group=<name>' })
 }
 
 function modeOf(options: Options): RestoreMode {
@@ -91,6 +121,9 @@ const ACTIONS: Readonly<Record<RestoreAction, string>> = {
   'swap-partitions': 'replace partitions, keep the old ones beside it',
   attach: 'attach to the table',
   detach: 'into detached/',
+  define: 'new definition',
+  'define-detached': 'new queue, detached: it consumes nothing before you attach it',
+  keep: 'is there already, and the same',
 }
 
 function describePlan(plan: RestorePlan): readonly string[] {
@@ -99,20 +132,23 @@ function describePlan(plan: RestorePlan): readonly string[] {
     ...plan.databases.map(
       (database) => `  create database ${displayName({ database, name: '' }).replace(/\.``$/, '')}`,
     ),
-    ...plan.steps.map(
-      (step) =>
-        `  ${displayName(step.target)}: ${ACTIONS[step.action]}, ${plural(step.parts, 'part')}, ${plural(step.rows, 'row')}, ${formatBytes(step.bytes)}`,
-    ),
+    ...plan.functions.map(({ name }) => `  create function ${name}`),
+    ...plan.steps.map((step) => `  ${displayName(step.target)}${amountOf(step)}`),
+    ...plan.leftOut.map(({ object, reason }) => `  ${displayName(object)}: left out, ${reason}`),
   ]
+}
+
+/** A definition has no rows to speak of. */
+function amountOf({ action, engine, parts, rows, bytes }: RestoreStep): string {
+  if (action === 'define' || action === 'define-detached' || action === 'keep') return `: ${ACTIONS[action]}, ${engine}`
+  return `: ${ACTIONS[action]}, ${plural(parts, 'part')}, ${plural(rows, 'row')}, ${formatBytes(bytes)}`
 }
 
 function describe({ plan, tables }: RestoreResult): readonly string[] {
   return [
     `Restored ${plural(tables.length, 'table')} from ${plan.backup}`,
-    ...tables.map(
-      (table) =>
-        `  ${displayName(table.table)}: ${plural(table.parts, 'part')}, ${plural(table.rows, 'row')}, ${formatBytes(table.bytes)}`,
-    ),
+    ...plan.steps.map((step, index) => `  ${displayName(step.target)}${amountOf({ ...step, ...tables[index] })}`),
+    ...plan.leftOut.map(({ object, reason }) => `  ${displayName(object)}: left out, ${reason}`),
     ...tables.flatMap(({ table, kept, action }) => {
       if (action === 'detach') return [`  attach with:  ${sql`ALTER TABLE ${table} ATTACH PARTITION ALL`.text}`]
       return kept

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readCreate } from '../../../src/core/create-statement.ts'
+import { attachCreate, emptyCreate, readCreate, sameStatement } from '../../../src/core/create-statement.ts'
 import { hasGroup, replicaPathOf } from '../../../src/core/engine-edits.ts'
 import { tablesNamedBy } from '../../../src/core/mentions.ts'
 import { rewriteCreate } from '../../../src/core/rewrite-create.ts'
@@ -102,7 +102,7 @@ describe('names outside of a query follow their tables', () => {
     ],
     [
       'CREATE MATERIALIZED VIEW p.x REFRESH EVERY 1 DAY TO p.t (`k` UInt8) AS SELECT k FROM p.a',
-      'CREATE MATERIALIZED VIEW `q`.`x` REFRESH EVERY 1 DAY TO `q`.`u` (`k` UInt8) EMPTY AS SELECT k FROM `q`.`a`',
+      'CREATE MATERIALIZED VIEW `q`.`x` REFRESH EVERY 1 DAY TO `q`.`u` (`k` UInt8) AS SELECT k FROM `q`.`a`',
     ],
     [
       "CREATE DICTIONARY p.x (`k` UInt8) PRIMARY KEY k SOURCE(CLICKHOUSE(TABLE 't' DB 'p' USER 'u')) LAYOUT(FLAT())",
@@ -191,14 +191,24 @@ describe('engines', () => {
   })
 
   it('are attached with UUIDs of their own', () => {
-    const attach = { uuid: 'u', inner: 'i' }
-    expect(
-      move('CREATE MATERIALIZED VIEW p.x (`k` UInt8) ENGINE = MergeTree ORDER BY k AS SELECT k FROM p.a', { attach }),
-    ).toBe(
-      "ATTACH MATERIALIZED VIEW `q`.`x` UUID 'u' TO INNER UUID 'i' (`k` UInt8) ENGINE = MergeTree ORDER BY k AS SELECT k FROM `q`.`a`",
+    const statement = 'CREATE MATERIALIZED VIEW p.x (`k` UInt8) ENGINE = MergeTree ORDER BY k AS SELECT k FROM p.a'
+    expect(attachCreate(statement, { uuid: 'u', inner: 'i' })).toBe(
+      "ATTACH MATERIALIZED VIEW `p`.`x` UUID 'u' TO INNER UUID 'i' (`k` UInt8) ENGINE = MergeTree ORDER BY k AS SELECT k FROM p.a",
     )
-    expect(
-      move("CREATE MATERIALIZED VIEW p.x UUID 'a' TO INNER UUID 'b' (`k` UInt8) AS SELECT 1", { attach: {} }),
-    ).toBe('ATTACH MATERIALIZED VIEW `q`.`x`  (`k` UInt8) AS SELECT 1')
+    expect(attachCreate("CREATE MATERIALIZED VIEW p.x UUID 'a' TO INNER UUID 'b' (`k` UInt8) AS SELECT 1", {})).toBe(
+      'ATTACH MATERIALIZED VIEW `p`.`x`  (`k` UInt8) AS SELECT 1',
+    )
+  })
+
+  it('are not refreshed when they are made', () => {
+    const statement = 'CREATE MATERIALIZED VIEW p.x REFRESH EVERY 1 DAY TO p.t (`k` UInt8) AS SELECT 1'
+    expect(emptyCreate(statement)).toBe(statement.replace(' AS ', ' EMPTY AS '))
+    expect(emptyCreate(emptyCreate(statement))).toBe(emptyCreate(statement))
+    expect(emptyCreate('CREATE VIEW p.x AS SELECT 1')).toBe('CREATE VIEW p.x AS SELECT 1')
+  })
+
+  it('are the same, however they are quoted', () => {
+    expect(sameStatement('CREATE VIEW p.x AS SELECT `k`', 'CREATE VIEW `p`.`x`\n AS SELECT k')).toBe(true)
+    expect(sameStatement("CREATE VIEW p.x AS SELECT 'k'", 'CREATE VIEW p.x AS SELECT k')).toBe(false)
   })
 })

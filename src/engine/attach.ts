@@ -57,7 +57,8 @@ export async function attachParts(
   for (const part of parts.toSorted((a, b) => compareParts(a.name, b.name))) {
     signal.throwIfAborted()
     moveToDetached(table, part, { disk, key, directories })
-    await engine.command(sql`ALTER TABLE ${table} ATTACH PART ${part.name}`)
+    // A replicated table takes a part with the content of another for an INSERT that was sent twice, and drops it.
+    await engine.command(sql`ALTER TABLE ${table} ATTACH PART ${part.name}`, { settings: { insert_deduplicate: 0 } })
   }
 }
 

@@ -24,6 +24,7 @@ import type { Context } from './context.ts'
 import { newUuids } from './new-uuids.ts'
 import { withPin } from './pin.ts'
 import { progressMeter } from './progress.ts'
+import { checkReplicaPaths } from './replica-paths.ts'
 import { restoreSelection } from './restore-selection.ts'
 import { restoreTable } from './restore-table.ts'
 import type { RestoredTable } from './restore-table.ts'
@@ -99,7 +100,9 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
       )
     },
   })
+  const dropLeftReplicas = await checkReplicaPaths(engine, info, { plan, drop: options.wish.dropReplica ?? false })
   const execute = async (): Promise<RestoreResult> => {
+    await dropLeftReplicas()
     for (const name of plan.databases) {
       await createDatabase(engine, info, {
         name,

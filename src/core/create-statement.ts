@@ -91,12 +91,21 @@ export function attachCreate(
   const [database, name] = create.name.names.map(meaningOf)
   const table = name === undefined ? identifier(database ?? '') : { database: database ?? '', name }
   const own = uuid === undefined ? sql`` : sql` UUID ${uuid}`
-  const inside = inner === undefined ? sql`` : sql` TO INNER UUID ${inner}`
-  return applyEdits(create.tokens, [
+  const edits = [
     editOf(create.reader, { from: 0, to: create.reader.words(1, 'OR') ? 3 : 1 }, 'ATTACH'),
-    ...headEdits(create, sql`${table}${own}${inside}`.text),
+    ...headEdits(create, sql`${table}${own}`.text),
     ...(create.innerUuid ? [editOf(create.reader, create.innerUuid, '')] : []),
-  ])
+  ]
+  if (inner === undefined) return applyEdits(create.tokens, edits)
+  const body = bodyAt(create)
+  return applyEdits(create.tokens, [...edits, { from: body, to: body, text: sql`TO INNER UUID ${inner} `.text }])
+}
+
+/** Where the columns of a view begin, behind what says when it is refreshed. */
+function bodyAt({ reader, name }: CreateStatement): number {
+  for (let at = name.to; at < reader.length; at++)
+    if (reader.symbol(at, '(') || reader.words(at, 'ENGINE') || reader.words(at, 'AS')) return reader.at(at)?.index ?? 0
+  return 0
 }
 
 /** A view that is refreshed by the clock, without its first refresh: that would write over the rows that were restored. */

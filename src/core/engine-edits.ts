@@ -72,7 +72,7 @@ function pathEdits(create: CreateStatement, { to, replicaPath, uuids }: EngineRe
   const { reader, engine } = create
   const [path] = pathArguments(create)
   // `{table}` would be the name that a restore gives to a table while it is filled.
-  const wanted = replicaPath?.replaceAll('{database}', to.database).replaceAll('{table}', to.name)
+  const wanted = replicaPath?.replaceAll('{database}', () => to.database).replaceAll('{table}', () => to.name)
   if (!path) {
     if (wanted === undefined || !engine) return []
     return withPath(create, engine, sql`${wanted}, '{replica}'`.text)

@@ -1,4 +1,4 @@
-import type { ObjectEntry, ServerEntry } from './definitions.ts'
+import type { ObjectEntry, QueueOffset, ServerEntry } from './definitions.ts'
 import { plainEngine } from './engine-edits.ts'
 import { PermafrostError } from './errors.ts'
 import type { PartitionEntry, TableEntry, TableSchema } from './manifest.ts'
@@ -94,6 +94,8 @@ export interface RestorePlan {
   /** In the order in which they are made. */
   readonly steps: readonly RestoreStep[]
   readonly leftOut: readonly LeftOut[]
+  /** How far the queues had come: from there they are read again. Named as in the backup. */
+  readonly offsets: readonly QueueOffset[]
 }
 
 /** What is selected, and not restored all the same. */
@@ -108,6 +110,7 @@ export interface RestorePlanInput {
   /** What is selected and holds no rows of its own. */
   readonly objects: readonly ObjectEntry[]
   readonly functions: readonly ServerEntry[]
+  readonly offsets: readonly QueueOffset[]
   readonly wish: RestoreWish
   readonly existing: readonly ExistingTable[]
   readonly databases: readonly string[]
@@ -156,7 +159,7 @@ export function planRestore(input: RestorePlanInput): RestorePlan {
   const needed = new Set(steps.map((step) => step.target.database))
   const { leftOut } = definitions
   const made = [...needed].filter((name) => !databases.includes(name))
-  return { backup, databases: made, functions: input.functions, steps, leftOut }
+  return { backup, databases: made, functions: input.functions, steps, leftOut, offsets: input.offsets }
 }
 
 /** A statement, and what it made. */

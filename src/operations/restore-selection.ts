@@ -1,6 +1,6 @@
 import { readCreate } from '../core/create-statement.ts'
 import { NO_DEFINITIONS } from '../core/definitions.ts'
-import type { ObjectEntry, ServerEntry } from '../core/definitions.ts'
+import type { ObjectEntry, QueueOffset, ServerEntry } from '../core/definitions.ts'
 import type { BackupContents, TableEntry } from '../core/manifest.ts'
 import { innerName, nameKey } from '../core/restore-names.ts'
 import type { RestoreMode } from '../core/restore-plan.ts'
@@ -13,6 +13,8 @@ export interface RestoreSelection {
   readonly objects: readonly ObjectEntry[]
   /** What belongs to no table comes only with everything. */
   readonly server: readonly ServerEntry[]
+  /** Of the queues that are meant. */
+  readonly offsets: readonly QueueOffset[]
 }
 
 /** What of a backup is meant. A materialized view brings the table that it keeps its rows in. */
@@ -32,6 +34,7 @@ export function restoreSelection(
   return {
     tables: tables.filter((table) => keys.has(nameKey(table))),
     objects: dataOnly ? [] : objects,
+    offsets: dataOnly ? [] : definitions.offsets.filter(({ queue }) => keys.has(nameKey(queue))),
     server: !dataOnly && selectsEverything(selector) ? definitions.server : [],
   }
 }

@@ -60,7 +60,12 @@ export interface PreparedRestore {
 export async function prepareRestore(ctx: Context, options: RestoreOptions): Promise<PreparedRestore> {
   const { repository, engine } = ctx
   const contents = await readContents(repository, options.backup.id)
-  const { tables: entries, objects, server } = restoreSelection(contents, { ...options, mode: options.wish.mode })
+  const {
+    tables: entries,
+    objects,
+    server,
+    offsets,
+  } = restoreSelection(contents, { ...options, mode: options.wish.mode })
   if (entries.length + objects.length === 0)
     throw new PermafrostError('NOT_FOUND', `no table of backup ${options.backup.id} is selected`, {
       hint: `permafrost show ${options.backup.id}`,
@@ -86,6 +91,7 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
     backup: options.backup.id,
     wanted,
     objects,
+    offsets,
     functions: planFunctions(server, server.length > 0 ? await readServerEntries(engine, info) : []),
     wish: options.wish,
     hasUuids: databasesWithUuids(info, [...databases, ...contents.databases]),

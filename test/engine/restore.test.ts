@@ -245,6 +245,7 @@ describe('the plan', () => {
       databases: ['shop'],
       functions: [],
       leftOut: [],
+      offsets: [],
       steps: [
         {
           action: 'create',

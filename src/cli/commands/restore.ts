@@ -134,7 +134,18 @@ function describePlan(plan: RestorePlan): readonly string[] {
     ),
     ...plan.functions.map(({ name }) => `  create function ${name}`),
     ...plan.steps.map((step) => `  ${displayName(step.target)}${amountOf(step)}`),
-    ...plan.leftOut.map(({ object, reason }) => `  ${displayName(object)}: left out, ${reason}`),
+    ...asides(plan),
+  ]
+}
+
+/** What is not restored, and what is to do about queues. */
+function asides({ leftOut, offsets }: RestorePlan): readonly string[] {
+  return [
+    ...leftOut.map(({ object, reason }) => `  ${displayName(object)}: left out, ${reason}`),
+    ...offsets.map(
+      ({ queue, table, partition, offset }) =>
+        `  ${displayName(queue)}: ${displayName(table)} holds it up to offset ${offset}${partition === undefined ? '' : ` of partition ${partition}`}`,
+    ),
   ]
 }
 
@@ -148,7 +159,10 @@ function describe({ plan, tables }: RestoreResult): readonly string[] {
   return [
     `Restored ${plural(tables.length, 'table')} from ${plan.backup}`,
     ...plan.steps.map((step, index) => `  ${displayName(step.target)}${amountOf({ ...step, ...tables[index] })}`),
-    ...plan.leftOut.map(({ object, reason }) => `  ${displayName(object)}: left out, ${reason}`),
+    ...asides(plan),
+    ...plan.steps.flatMap(({ action, target }) =>
+      action === 'define-detached' ? [`  it consumes once you say:  ${sql`ATTACH TABLE ${target}`.text}`] : [],
+    ),
     ...tables.flatMap(({ table, kept, action }) => {
       if (action === 'detach') return [`  attach with:  ${sql`ALTER TABLE ${table} ATTACH PARTITION ALL`.text}`]
       return kept

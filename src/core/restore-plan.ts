@@ -250,6 +250,11 @@ function conflictOf(
     case 'data':
     case 'detached':
       if (!there) return { message: `${name} does not exist`, hint: [`make it as well:  ${restore}`] }
+      if (!table.entry.engine.endsWith('MergeTree'))
+        return {
+          message: `${name} takes no parts: its engine is ${table.entry.engine}`,
+          hint: [`replace it:  ${restore} --replace`],
+        }
       return (
         definitionConflict(table, there) ??
         (wish.mode === 'data' && !isBegun(step) ? occupiedConflict(table, there, restore) : undefined)

@@ -9,18 +9,28 @@ import type { Table } from '../engine/catalog.ts'
 import type { ServerInfo } from '../engine/engine.ts'
 import { readServerParts } from '../engine/parts.ts'
 import type { ServerParts } from '../engine/parts.ts'
-import { applyPatches, hasPatches, preflight } from '../engine/preflight.ts'
+import { applyPatches, hasPatches, keepsRowsElsewhere, preflight } from '../engine/preflight.ts'
 import { tableDirectories } from '../engine/shadow.ts'
 import type { Context } from './context.ts'
 
 /** What a backup will freeze, and what it already knows will be missing. */
 export interface BackupPlan {
   readonly tables: readonly Table[]
-  /** What is selected and has no parts: its definition is kept. */
+  /** What has no parts, and whose rows are read. */
+  readonly rows: readonly Table[]
+  /** What is selected and is neither: its definition is kept. */
   readonly objects: readonly Table[]
   readonly findings: readonly Finding[]
   /** `system.parts` from before the freeze. */
   readonly parts: ServerParts
+}
+
+export interface BackupChoice {
+  readonly selector: Selector
+  /** Turn lightweight updates into ordinary parts first; they are in no FREEZE otherwise. */
+  readonly applyPatches?: boolean
+  /** Read the rows of tables that have no parts. */
+  readonly nonMergeTree?: boolean
 }
 
 /**
@@ -30,7 +40,7 @@ export interface BackupPlan {
  */
 export async function planBackup(
   { engine, disk, signal }: Pick<Context, 'engine' | 'disk' | 'signal'>,
-  { selector, applyPatches: apply = false }: { readonly selector: Selector; readonly applyPatches?: boolean },
+  { selector, applyPatches: apply = false, nonMergeTree = false }: BackupChoice,
 ): Promise<BackupPlan> {
   const info = await engine.describe()
   const selected = selectTables(selector, await readCatalog(engine, info))
@@ -42,6 +52,7 @@ export async function planBackup(
   }
   const onObjectDisks = mergeTrees.filter((table) => isOnObjectDisk(table, info))
   const tables = mergeTrees.filter((table) => !onObjectDisks.includes(table))
+  const rows = nonMergeTree ? selected.filter(keepsRowsElsewhere) : []
   refuseUnseenFiles(tables, info, disk)
   const databases = [...new Set(tables.map((table) => table.database))]
   let parts = await readServerParts(engine, info, databases)
@@ -51,12 +62,12 @@ export async function planBackup(
   // Applied patches stay in the list of parts for some minutes, and mean nothing any more.
   const findings = await preflight(engine, {
     info,
-    selected,
+    selected: selected.filter((table) => !rows.includes(table)),
     parts,
     tables: tables.filter((table) => !patched.includes(table)),
   })
-  const objects = selected.filter((table) => !isMergeTree(table))
-  return { tables, objects, parts, findings: [...findings, ...onObjectDisks.map(objectDiskFinding)] }
+  const objects = selected.filter((table) => !isMergeTree(table) && !rows.includes(table))
+  return { tables, rows, objects, parts, findings: [...findings, ...onObjectDisks.map(objectDiskFinding)] }
 }
 
 function isOnObjectDisk(table: Table, info: ServerInfo): boolean {

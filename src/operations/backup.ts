@@ -2,7 +2,6 @@ import { PermafrostError } from '../core/errors.ts'
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import type { BackupSummary } from '../core/manifest.ts'
-import type { Selector } from '../core/selector.ts'
 import { plural } from '../core/units.ts'
 import { readDatabases } from '../engine/catalog.ts'
 import { freezeTables } from '../engine/freeze.ts'
@@ -10,17 +9,16 @@ import type { Freeze } from '../engine/freeze.ts'
 import { readServerParts } from '../engine/parts.ts'
 import { clearStaleFreezes } from '../engine/unfreeze.ts'
 import { planBackup } from './backup-plan.ts'
+import type { BackupChoice } from './backup-plan.ts'
 import type { Context } from './context.ts'
+import { dumpRows } from './dump-rows.ts'
 import { frozenTables } from './frozen-tables.ts'
 import { findInterrupted } from './interrupted.ts'
 import { readDefinitions } from './read-definitions.ts'
 import { storeBackup } from './store-backup.ts'
 
-export interface BackupOptions {
-  readonly selector: Selector
+export interface BackupOptions extends BackupChoice {
   readonly tags?: readonly string[]
-  /** Turn lightweight updates into ordinary parts first; they are in no FREEZE otherwise. */
-  readonly applyPatches?: boolean
   /** Refuse to begin anew: there must be a run to go on with. */
   readonly resume?: boolean
 }
@@ -56,9 +54,18 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
   const serverParts = await readServerParts(ctx.engine, info, [...names])
   const frozen = frozenTables(freeze, { before: plan.parts, after: serverParts, emit })
   if (frozen.length === 0) throw nothingFrozen(freeze)
+  await using dumped = await dumpRows(plan.rows, ctx)
 
   const selection = options.selector.patterns.map((pattern) => pattern.text)
-  const server = { started, info, databases, tables: frozen, definitions, serverParts, interrupted }
+  const server = {
+    started,
+    info,
+    databases,
+    tables: [...frozen, ...dumped.tables],
+    definitions,
+    serverParts,
+    interrupted,
+  }
   const summary = await storeBackup({ ...ctx, findings }, server, { tags: options.tags ?? [], selection })
   return { summary, findings }
 }

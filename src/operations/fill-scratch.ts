@@ -2,11 +2,13 @@ import type { PartEntry } from '../core/manifest.ts'
 import type { TableName } from '../core/sql.ts'
 import { attachedBefore, attachParts, moveToDetached, placeParts } from '../engine/attach.ts'
 import type { Table } from '../engine/catalog.ts'
+import { isMergeTree } from '../engine/catalog.ts'
 import { createTable } from '../engine/create.ts'
 import { closeStaging } from '../engine/placing.ts'
 import { dropScratch, findScratch, findTable } from '../engine/scratch.ts'
 import { tableDirectories } from '../engine/shadow.ts'
 import { missingAttached, missingPlaced, partsOf, reportMissing } from './check-restored.ts'
+import { fillRows } from './fill-rows.ts'
 import type { RestoreContext, TableToRestore } from './restore-context.ts'
 import { isSuspect, stageParts } from './stage-parts.ts'
 
@@ -29,6 +31,7 @@ export async function fillScratch(
   ctx: RestoreContext & { readonly make?: (scratch: TableName) => Promise<void> },
 ): Promise<FilledScratch> {
   const { engine, info, disk, emit, signal } = ctx
+  if (!isMergeTree(step)) return fillRows({ step, source, parts, key }, scratch, ctx)
   const make = ctx.make ?? ((as: TableName) => createTable(engine, info, { create: step.create, as }))
   const good = parts.filter((part) => !isSuspect({ part }))
   const { table, placed } = await openScratch({ scratch, good }, ctx, make)

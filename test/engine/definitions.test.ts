@@ -118,9 +118,9 @@ describe('what holds no rows', () => {
   })
 
   it('never brings a password into a repository that is not encrypted', async () => {
-    const { events, backup } = bench.context(source, await bench.repository('open', { suite: 'none' }))
-    await backup({ tables: ['p.d', 'p.a'] })
-    expect(events).toContainEqual(
+    const open = bench.context(source, await bench.repository('open', { suite: 'none' }))
+    await open.backup({ tables: ['p.d', 'p.a'] })
+    expect(open.events).toContainEqual(
       expect.objectContaining({ object: 'p.d', hint: 'only an encrypted repository takes passwords' }),
     )
   })

@@ -11,6 +11,7 @@ interface Options {
   readonly table: readonly string[]
   readonly tag: readonly string[]
   readonly applyPatches?: boolean
+  readonly nonMergetree?: boolean
   readonly dryRun?: boolean
   readonly resume?: boolean
   readonly keepUntil?: string
@@ -28,6 +29,7 @@ export const addBackup: AddCommand = (program, run) => {
     .option('--tag <name>', 'a word to find it by (repeatable)', collect, [])
     .option('--keep-until <date>', 'hold it: no policy forgets it before that day')
     .option('--apply-patches', 'turn lightweight updates into ordinary parts first: FREEZE leaves them out')
+    .option('--non-mergetree', 'read the rows of tables without parts as well: Memory, Log, Join, …')
     .option('--resume', 'only go on with a backup that ended early (one that did is gone on with anyway)')
     .option('-n, --dry-run', 'show what would be frozen, and what would be missing')
     .action((options: Options, command) =>
@@ -41,6 +43,7 @@ export const addBackup: AddCommand = (program, run) => {
           selector,
           tags: options.tag,
           applyPatches: options.applyPatches ?? false,
+          nonMergeTree: options.nonMergetree ?? false,
           resume: options.resume ?? false,
         })
         if (until) {
@@ -52,16 +55,21 @@ export const addBackup: AddCommand = (program, run) => {
 
         async function dryRun(): Promise<number> {
           const { planBackup } = await import('../../operations/backup-plan.ts')
-          const plan = await planBackup({ ...c.base(), engine: await c.engine() }, { selector })
+          const plan = await planBackup(
+            { ...c.base(), engine: await c.engine() },
+            { selector, nonMergeTree: options.nonMergetree ?? false },
+          )
           const tables = plan.tables.map((table) => ({
             database: table.database,
             name: table.name,
             engine: table.engine,
           }))
+          const rows = plan.rows.map(({ database, name, engine }) => ({ database, name, engine }))
           for (const finding of plan.findings) c.base().emit({ type: 'finding', ...finding })
-          c.output.answer({ tables, findings: plan.findings }, () => [
+          c.output.answer({ tables, rows, findings: plan.findings }, () => [
             `Would freeze ${plural(tables.length, 'table')}:`,
             ...tables.map((table) => `  ${displayName(table)}  ${table.engine}`),
+            ...rows.map((table) => `  ${displayName(table)}  ${table.engine}, row by row`),
           ])
           return exitCodeOf(plan.findings)
         }

@@ -1,4 +1,4 @@
-import { list, object, string } from './manifest-codec.ts'
+import { count, list, object, string } from './manifest-codec.ts'
 import type { TableName } from './sql.ts'
 
 /** Something without parts of its own: a view, a dictionary, a queue, a table in front of others. */
@@ -39,19 +39,27 @@ export interface QueueOffset {
   readonly offset: string
 }
 
+/** A mutation that parts of a table still wait for. It applies to those whose data is older than its version. */
+export interface PendingMutation extends TableName {
+  readonly version: number
+  /** ClickHouse's own file. */
+  readonly text: string
+}
+
 /** Everything of a backup that is a definition and holds no rows. */
 export interface Definitions {
   readonly objects: readonly ObjectEntry[]
   readonly server: readonly ServerEntry[]
   readonly offsets: readonly QueueOffset[]
+  readonly mutations: readonly PendingMutation[]
 }
 
-export const NO_DEFINITIONS: Definitions = { objects: [], server: [], offsets: [] }
+export const NO_DEFINITIONS: Definitions = { objects: [], server: [], offsets: [], mutations: [] }
 
 /** @throws Corrupt */
 export function decodeDefinitions(value: unknown): Definitions {
   if (value === undefined) return NO_DEFINITIONS
-  const { objects, server, offsets } = object(value)
+  const { objects, server, offsets, mutations } = object(value)
   return {
     objects: list(objects, 'objects').map((row) => {
       const entry = object(row)
@@ -77,6 +85,10 @@ export function decodeDefinitions(value: unknown): Definitions {
         ...(partition !== undefined && { partition: string(partition) }),
         offset: string(offset),
       }
+    }),
+    mutations: list(mutations, 'mutations').map((row) => {
+      const entry = object(row)
+      return { ...decodeName(entry), version: count(entry['version']), text: string(entry['text']) }
     }),
   }
 }

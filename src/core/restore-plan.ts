@@ -23,6 +23,8 @@ export interface RestoreWish extends NameWish {
   readonly engine?: 'plain' | undefined
   /** Where the replicas of restored tables meet, with ClickHouse's macros, `{database}` and `{table}`. */
   readonly replicaPath?: string | undefined
+  /** Restore to an older ClickHouse than the backup is of. */
+  readonly anyVersion?: boolean | undefined
   /** Remove what a table that is lost left of this replica. */
   readonly dropReplica?: boolean | undefined
 }

@@ -14,6 +14,7 @@ import type { Context } from './context.ts'
 import { dumpRows } from './dump-rows.ts'
 import { frozenTables } from './frozen-tables.ts'
 import { findInterrupted } from './interrupted.ts'
+import { pendingMutations } from './pending-mutations.ts'
 import { readDefinitions } from './read-definitions.ts'
 import { storeBackup } from './store-backup.ts'
 
@@ -54,6 +55,7 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
   const serverParts = await readServerParts(ctx.engine, info, [...names])
   const frozen = frozenTables(freeze, { before: plan.parts, after: serverParts, emit })
   if (frozen.length === 0) throw nothingFrozen(freeze)
+  const mutations = await pendingMutations(definitions.mutations, frozen, ctx)
   await using dumped = await dumpRows(plan.rows, ctx)
 
   const selection = options.selector.patterns.map((pattern) => pattern.text)
@@ -62,7 +64,7 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
     info,
     databases,
     tables: [...frozen, ...dumped.tables],
-    definitions,
+    definitions: { ...definitions, mutations },
     serverParts,
     interrupted,
   }

@@ -1,5 +1,6 @@
 import type { Definitions } from '../core/definitions.ts'
 import { readObjects, readServerEntries } from '../engine/definitions.ts'
+import { readMutations } from '../engine/mutations.ts'
 import type { BackupPlan } from './backup-plan.ts'
 import type { Context } from './context.ts'
 import { readOffsets } from './read-offsets.ts'
@@ -9,7 +10,7 @@ import { readOffsets } from './read-offsets.ts'
  * reading from there again repeats rows, and leaves out none.
  */
 export async function readDefinitions(
-  { engine, repository, emit }: Pick<Context, 'engine' | 'repository' | 'emit'>,
+  { engine, repository, disk, emit }: Pick<Context, 'engine' | 'repository' | 'disk' | 'emit'>,
   { tables, objects }: Pick<BackupPlan, 'tables' | 'objects'>,
 ): Promise<Definitions> {
   const info = await engine.describe()
@@ -19,6 +20,7 @@ export async function readDefinitions(
   return {
     objects: read.objects,
     server: await readServerEntries(engine, info),
+    mutations: tables.flatMap((table) => readMutations(table, info, disk)),
     offsets: await readOffsets({ engine, emit }, { tables, objects: read.objects }),
   }
 }

@@ -1,3 +1,4 @@
+import type { PendingMutation } from '../core/definitions.ts'
 import type { PartEntry } from '../core/manifest.ts'
 import type { RestoreStep } from '../core/restore-plan.ts'
 import type { TableName } from '../core/sql.ts'
@@ -18,6 +19,8 @@ export interface TableToRestore {
   /** Its name in the backup, for messages. */
   readonly source: TableName
   readonly parts: readonly PartEntry[]
+  /** What its parts still wait for. */
+  readonly mutations: readonly PendingMutation[]
   /** Names this restore of this table, the same in every run of it. */
   readonly key: string
 }

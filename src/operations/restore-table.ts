@@ -9,7 +9,7 @@ import { createTable } from '../engine/create.ts'
 import { closeStaging } from '../engine/placing.ts'
 import { findTable, keptName, renameTable, scratchName, swapTables } from '../engine/scratch.ts'
 import { tableDirectories } from '../engine/shadow.ts'
-import { missingAttached, partsOf, reportMissing } from './check-restored.ts'
+import { missingAttached, partsOf, reportMissing, reportMutations } from './check-restored.ts'
 import { defineObject } from './define-object.ts'
 import { fillScratch } from './fill-scratch.ts'
 import { replacePartitions } from './replace-partitions.ts'
@@ -90,11 +90,10 @@ async function swap(
 }
 
 /** Into a table that is there: parts attached, or laid beside it for the user to attach. */
-async function intoExisting(
-  { step, source, parts, key }: TableToRestore,
-  ctx: RestoreContext,
-): Promise<readonly PartEntry[]> {
+async function intoExisting(one: TableToRestore, ctx: RestoreContext): Promise<readonly PartEntry[]> {
   const { engine, disk, emit, progress } = ctx
+  const { step, source, parts, key } = one
+  reportMutations(one, emit)
   const table = (await findTable(engine, step.target)) as Table
   const directories = tableDirectories(table, ctx.info)
   const before = attachedBefore(directories, { disk, key })

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { PendingMutation } from '../core/definitions.ts'
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import { PermafrostError } from '../core/errors.ts'
@@ -9,6 +10,7 @@ import { planRestore } from '../core/restore-plan.ts'
 import type { RestorePlan, RestoreStep, RestoreWish, WantedTable } from '../core/restore-plan.ts'
 import { selects } from '../core/selector.ts'
 import type { PartitionChoice, Selector } from '../core/selector.ts'
+import { refuseOlderServer } from '../core/server-version.ts'
 import { displayName } from '../core/sql.ts'
 import { formatBytes, plural } from '../core/units.ts'
 import { keyOf, readCatalog, readDatabases } from '../engine/catalog.ts'
@@ -106,6 +108,8 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
       )
     },
   })
+  if (!options.wish.anyVersion && plan.steps.some(({ parts }) => parts > 0))
+    refuseOlderServer(info.version, options.backup.clickhouse)
   const dropLeftReplicas = await checkReplicaPaths(engine, info, { plan, drop: options.wish.dropReplica ?? false })
   const execute = async (): Promise<RestoreResult> => {
     await dropLeftReplicas()
@@ -117,13 +121,17 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
     }
     for (const { statements } of plan.functions)
       for (const statement of statements) await createObject(engine, info, statement)
-    return runRestore(ctx, { plan, wanted })
+    return runRestore(ctx, { plan, wanted, pending: contents.definitions?.mutations ?? [] })
   }
   const run = () => withPin(ctx, { backup: options.backup.id, reason: 'restore' }, execute)
   return { plan, wanted, run }
 }
 
-async function runRestore(outer: Context, { plan, wanted }: Omit<PreparedRestore, 'run'>): Promise<RestoreResult> {
+interface Execution extends Omit<PreparedRestore, 'run'> {
+  readonly pending: readonly PendingMutation[]
+}
+
+async function runRestore(outer: Context, { plan, wanted, pending }: Execution): Promise<RestoreResult> {
   const { emit, findings } = collectFindings(outer.emit)
   const ctx = { ...outer, emit, info: await outer.engine.describe() }
   const total = { parts: sum(plan.steps, (step) => step.parts), bytes: sum(plan.steps, (step) => step.bytes) }
@@ -141,8 +149,9 @@ async function runRestore(outer: Context, { plan, wanted }: Omit<PreparedRestore
     const table = wanted.find(({ entry }) => keyOf(entry) === keyOf(step.source))
     const parts = !table || step.action === 'create-empty' ? [] : await partsOfTable(ctx, table)
     const key = restoreKey(plan.backup, step)
+    const mutations = pending.filter((one) => keyOf(one) === keyOf(step.source))
     try {
-      tables.push(await restoreTable({ step, source: step.source, parts, key }, { ...ctx, pool, progress }))
+      tables.push(await restoreTable({ step, source: step.source, parts, mutations, key }, { ...ctx, pool, progress }))
     } catch (error) {
       throw stagingError(error, step.target)
     }

@@ -19,6 +19,7 @@ interface Options {
   readonly engine?: string
   readonly replicaPath?: string
   readonly dropReplica?: boolean
+  readonly anyVersion?: boolean
   readonly schemaOnly?: boolean
   readonly dataOnly?: boolean
   readonly intoDetached?: boolean
@@ -42,6 +43,7 @@ export const addRestore: AddCommand = (program, run) => {
     .option('--engine <kind>', 'plain: replicated tables become plain ones')
     .option('--replica-path <path>', 'where replicas meet in ZooKeeper: /clickhouse/{shard}/{database}.{table}')
     .option('--drop-replica', 'remove what a lost table of this replica left in ZooKeeper')
+    .option('--any-version', 'restore to an older ClickHouse than the backup is of')
     .option('--schema-only', 'make the tables, empty')
     .option('--data-only', 'attach the data to tables that are there')
     .option('--into-detached', 'lay the parts into detached/ of tables that are there, and attach nothing')
@@ -77,7 +79,7 @@ export const addRestore: AddCommand = (program, run) => {
 }
 
 function wishOf(options: Options): RestoreWish {
-  const { engine, replicaPath, dropReplica } = options
+  const { engine, replicaPath, dropReplica, anyVersion } = options
   if (engine !== undefined && engine !== 'plain')
     throw new PermafrostError('USAGE', `--engine ${engine} is unknown`, { hint: '--engine plain' })
   return {
@@ -87,6 +89,7 @@ function wishOf(options: Options): RestoreWish {
     ...(engine && { engine }),
     ...(replicaPath !== undefined && { replicaPath }),
     ...(dropReplica && { dropReplica }),
+    ...(anyVersion && { anyVersion }),
   }
 }
 

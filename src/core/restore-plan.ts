@@ -1,17 +1,17 @@
 import type { ObjectEntry, QueueOffset, ServerEntry } from './definitions.ts'
 import { plainEngine } from './engine-edits.ts'
-import { PermafrostError } from './errors.ts'
 import type { PartitionEntry, TableEntry, TableSchema } from './manifest.ts'
 import { tablesNamedBy } from './mentions.ts'
+import type { AccessWish } from './plan-access.ts'
 import { PHASES, planDefinitions } from './plan-definitions.ts'
 import type { OrderedStep, QueueWish } from './plan-definitions.ts'
+import { refuseConflicts } from './restore-conflicts.ts'
+import type { Planned } from './restore-conflicts.ts'
 import { nameKey, renamingOf } from './restore-names.ts'
 import type { NameWish } from './restore-names.ts'
 import { orderRestore } from './restore-order.ts'
 import { restoreTargets } from './restore-targets.ts'
 import { rewriteCreate } from './rewrite-create.ts'
-import { schemaDifference } from './schema-difference.ts'
-import { displayName } from './sql.ts'
 import type { TableName } from './sql.ts'
 
 /** What is wanted, out of the command line. */
@@ -23,6 +23,8 @@ export interface RestoreWish extends NameWish {
   readonly engine?: 'plain' | undefined
   /** Where the replicas of restored tables meet, with ClickHouse's macros, `{database}` and `{table}`. */
   readonly replicaPath?: string | undefined
+  /** Bring users, roles and policies back as well. */
+  readonly access?: AccessWish | undefined
   /** Restore to an older ClickHouse than the backup is of. */
   readonly anyVersion?: boolean | undefined
   /** Remove what a table that is lost left of this replica. */
@@ -93,6 +95,8 @@ export interface RestorePlan {
   readonly databases: readonly string[]
   /** Functions that will be made, before everything else. */
   readonly functions: readonly ServerEntry[]
+  /** Statements that make users, roles and policies, after everything else. */
+  readonly access: readonly string[]
   /** In the order in which they are made. */
   readonly steps: readonly RestoreStep[]
   readonly leftOut: readonly LeftOut[]
@@ -112,6 +116,7 @@ export interface RestorePlanInput {
   /** What is selected and holds no rows of its own. */
   readonly objects: readonly ObjectEntry[]
   readonly functions: readonly ServerEntry[]
+  readonly access: readonly string[]
   readonly offsets: readonly QueueOffset[]
   readonly wish: RestoreWish
   readonly existing: readonly ExistingTable[]
@@ -161,7 +166,15 @@ export function planRestore(input: RestorePlanInput): RestorePlan {
   const needed = new Set(steps.map((step) => step.target.database))
   const { leftOut } = definitions
   const made = [...needed].filter((name) => !databases.includes(name))
-  return { backup, databases: made, functions: input.functions, steps, leftOut, offsets: input.offsets }
+  return {
+    backup,
+    databases: made,
+    functions: input.functions,
+    access: input.access,
+    steps,
+    leftOut,
+    offsets: input.offsets,
+  }
 }
 
 /** A statement, and what it made. */
@@ -174,12 +187,6 @@ function orderedStep({ table, step }: Planned, targets: ReadonlyMap<string, Tabl
   const names = tablesNamedBy(table.schema.create, table.entry.database)
   const needs = names.map(({ table: name }) => targets.get(nameKey(name)) ?? name)
   return { target: step.target, phase: PHASES.data, needs, step }
-}
-
-interface Planned {
-  readonly table: WantedTable
-  readonly there: ExistingTable | undefined
-  readonly step: RestoreStep
 }
 
 function stepFor(
@@ -214,81 +221,4 @@ function actionFor(table: WantedTable, there: ExistingTable | undefined, mode: R
     case 'all':
       return 'create'
   }
-}
-
-interface Conflict {
-  readonly message: string
-  readonly hint: readonly string[]
-}
-
-function refuseConflicts(planned: readonly Planned[], input: RestorePlanInput): void {
-  const conflicts = planned.flatMap((one) => conflictOf(one, input) ?? [])
-  const [first, ...others] = conflicts
-  if (!first) return
-  const more = others.length > 0 ? `, and ${others.length} more ${others.length === 1 ? 'conflict' : 'conflicts'}` : ''
-  throw new PermafrostError('CONFLICT', first.message + more, {
-    hint: first.hint,
-    detail: { conflicts: conflicts.map((conflict) => conflict.message) },
-  })
-}
-
-function conflictOf(
-  { table, there, step }: Planned,
-  { backup, wish, isBegun }: RestorePlanInput,
-): Conflict | undefined {
-  const { target } = step
-  const name = displayName(target)
-  const restore = `permafrost restore ${backup} -t ${shellQuote(displayName(table.entry))}`
-  switch (wish.mode) {
-    case 'all':
-    case 'schema': {
-      if (!there) return undefined
-      const beside = displayName({ database: target.database, name: `${target.name}_restored` })
-      return {
-        message: `${name} exists already`,
-        hint: [`restore beside it:  ${restore} --as ${shellQuote(beside)}`, `or replace it:  ${restore} --replace`],
-      }
-    }
-    case 'data':
-    case 'detached':
-      if (!there) return { message: `${name} does not exist`, hint: [`make it as well:  ${restore}`] }
-      if (!table.entry.engine.endsWith('MergeTree'))
-        return {
-          message: `${name} takes no parts: its engine is ${table.entry.engine}`,
-          hint: [`replace it:  ${restore} --replace`],
-        }
-      return (
-        definitionConflict(table, there) ??
-        (wish.mode === 'data' && !isBegun(step) ? occupiedConflict(table, there, restore) : undefined)
-      )
-    case 'replace':
-      return there && table.some ? definitionConflict(table, there) : undefined
-  }
-}
-
-/** Rows would be there twice. */
-function occupiedConflict(table: WantedTable, there: ExistingTable, restore: string): Conflict | undefined {
-  const occupied = table.partitions.find((partition) => there.partitions.has(partition.id))
-  if (!occupied) return undefined
-  const partition = shellQuote(`${displayName(there)}:${occupied.id}`)
-  return {
-    message: `partition ${occupied.id} of ${displayName(there)} holds rows already`,
-    hint: [
-      `restore it beside:  ${restore} --as …`,
-      `or replace the partition:  ${restore} --partition ${partition} --replace`,
-    ],
-  }
-}
-
-function definitionConflict({ entry, schema }: WantedTable, there: ExistingTable): Conflict | undefined {
-  const difference = schemaDifference({ schema, engine: entry.engine }, there)
-  if (!difference) return undefined
-  return {
-    message: `${displayName(there)} has another definition than in the backup: ${difference}`,
-    hint: ['ATTACH would not notice. Restore it beside with --as, and copy with INSERT … SELECT'],
-  }
-}
-
-function shellQuote(text: string): string {
-  return /^[\w.@%+=:,/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }

@@ -1,4 +1,5 @@
 import type { Definitions } from '../core/definitions.ts'
+import { readAccess } from '../engine/access.ts'
 import { readObjects, readServerEntries } from '../engine/definitions.ts'
 import { readMutations } from '../engine/mutations.ts'
 import type { BackupPlan } from './backup-plan.ts'
@@ -16,10 +17,11 @@ export async function readDefinitions(
   const info = await engine.describe()
   const secrets = repository.keys.suite !== 'none'
   const read = await readObjects(engine, info, { tables: objects, secrets })
-  for (const finding of read.findings) emit({ type: 'finding', ...finding })
+  const access = await readAccess(engine, info, { secrets })
+  for (const finding of [...read.findings, ...access.findings]) emit({ type: 'finding', ...finding })
   return {
     objects: read.objects,
-    server: await readServerEntries(engine, info),
+    server: [...(await readServerEntries(engine, info)), ...access.entries],
     mutations: tables.flatMap((table) => readMutations(table, info, disk)),
     offsets: await readOffsets({ engine, emit }, { tables, objects: read.objects }),
   }

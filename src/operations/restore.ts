@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { PendingMutation } from '../core/definitions.ts'
+import type { PendingMutation, ServerEntry } from '../core/definitions.ts'
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import { PermafrostError } from '../core/errors.ts'
 import type { BackupSummary, DatabaseEntry, PartEntry, PartitionEntry } from '../core/manifest.ts'
+import { planAccess } from '../core/plan-access.ts'
 import { planFunctions } from '../core/plan-functions.ts'
 import { targetOf } from '../core/restore-names.ts'
 import { planRestore } from '../core/restore-plan.ts'
@@ -11,8 +12,9 @@ import type { RestorePlan, RestoreStep, RestoreWish, WantedTable } from '../core
 import { selects } from '../core/selector.ts'
 import type { PartitionChoice, Selector } from '../core/selector.ts'
 import { refuseOlderServer } from '../core/server-version.ts'
-import { displayName } from '../core/sql.ts'
+import { displayName, trusted } from '../core/sql.ts'
 import { formatBytes, plural } from '../core/units.ts'
+import { ACCESS, accessNames } from '../engine/access.ts'
 import { keyOf, readCatalog, readDatabases } from '../engine/catalog.ts'
 import { createDatabase, createObject } from '../engine/create.ts'
 import { readServerEntries } from '../engine/definitions.ts'
@@ -94,6 +96,7 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
     wanted,
     objects,
     offsets,
+    access: await accessStatements(ctx, { info, server, wish: options.wish }),
     functions: planFunctions(server, server.length > 0 ? await readServerEntries(engine, info) : []),
     wish: options.wish,
     hasUuids: databasesWithUuids(info, [...databases, ...contents.databases]),
@@ -121,7 +124,10 @@ export async function prepareRestore(ctx: Context, options: RestoreOptions): Pro
     }
     for (const { statements } of plan.functions)
       for (const statement of statements) await createObject(engine, info, statement)
-    return runRestore(ctx, { plan, wanted, pending: contents.definitions?.mutations ?? [] })
+    const result = await runRestore(ctx, { plan, wanted, pending: contents.definitions?.mutations ?? [] })
+    // Last: a row policy would hide rows from the comparison with the manifest.
+    for (const statement of plan.access) await engine.command(trusted(statement))
+    return result
   }
   const run = () => withPin(ctx, { backup: options.backup.id, reason: 'restore' }, execute)
   return { plan, wanted, run }
@@ -163,6 +169,20 @@ async function partsOfTable({ repository }: Context, table: WantedTable): Promis
   const parts: PartEntry[] = []
   for (const partition of table.partitions) parts.push(...(await readParts(repository, partition)))
   return parts
+}
+
+/** Users, roles and policies come with everything, and only when it is wished. */
+async function accessStatements(
+  { engine }: Pick<Context, 'engine'>,
+  {
+    info,
+    server,
+    wish,
+  }: { readonly info: ServerInfo; readonly server: readonly ServerEntry[]; readonly wish: RestoreWish },
+): Promise<readonly string[]> {
+  const entries = ACCESS.flatMap((access) => server.filter(({ kind }) => kind === access.kind))
+  if (!wish.access || entries.length === 0) return []
+  return planAccess(entries, { there: await accessNames(engine, info), wish: wish.access })
 }
 
 /** Databases that are there come first; one that is made gets the engine that it had. */

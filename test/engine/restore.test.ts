@@ -244,6 +244,7 @@ describe('the plan', () => {
       backup: from.id,
       databases: ['shop'],
       functions: [],
+      access: [],
       leftOut: [],
       offsets: [],
       steps: [

@@ -1,6 +1,7 @@
 import { PermafrostError } from '../../core/errors.ts'
 import { parseNames } from '../../core/parse-names.ts'
 import { parsePartitionChoice, parseSelector } from '../../core/selector.ts'
+import type { AccessWish } from '../../core/plan-access.ts'
 import type { QueueWish } from '../../core/plan-definitions.ts'
 import type { RestoreAction, RestoreMode, RestorePlan, RestoreStep, RestoreWish } from '../../core/restore-plan.ts'
 import { displayName, sql } from '../../core/sql.ts'
@@ -20,6 +21,7 @@ interface Options {
   readonly replicaPath?: string
   readonly dropReplica?: boolean
   readonly anyVersion?: boolean
+  readonly access?: string
   readonly schemaOnly?: boolean
   readonly dataOnly?: boolean
   readonly intoDetached?: boolean
@@ -43,6 +45,7 @@ export const addRestore: AddCommand = (program, run) => {
     .option('--engine <kind>', 'plain: replicated tables become plain ones')
     .option('--replica-path <path>', 'where replicas meet in ZooKeeper: /clickhouse/{shard}/{database}.{table}')
     .option('--drop-replica', 'remove what a lost table of this replica left in ZooKeeper')
+    .option('--access <what>', 'users, roles and policies as well; of those that exist: fail, skip or replace')
     .option('--any-version', 'restore to an older ClickHouse than the backup is of')
     .option('--schema-only', 'make the tables, empty')
     .option('--data-only', 'attach the data to tables that are there')
@@ -79,7 +82,7 @@ export const addRestore: AddCommand = (program, run) => {
 }
 
 function wishOf(options: Options): RestoreWish {
-  const { engine, replicaPath, dropReplica, anyVersion } = options
+  const { engine, replicaPath, dropReplica, anyVersion, access } = options
   if (engine !== undefined && engine !== 'plain')
     throw new PermafrostError('USAGE', `--engine ${engine} is unknown`, { hint: '--engine plain' })
   return {
@@ -90,7 +93,13 @@ function wishOf(options: Options): RestoreWish {
     ...(replicaPath !== undefined && { replicaPath }),
     ...(dropReplica && { dropReplica }),
     ...(anyVersion && { anyVersion }),
+    ...(access !== undefined && { access: accessWish(access) }),
   }
+}
+
+function accessWish(text: string): AccessWish {
+  if (text === 'fail' || text === 'skip' || text === 'replace') return text
+  throw new PermafrostError('USAGE', `--access ${text} is unknown`, { hint: 'fail, skip or replace' })
 }
 
 function queueWish(text: string): QueueWish {

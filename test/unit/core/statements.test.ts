@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { attachCreate, emptyCreate, readCreate, sameStatement } from '../../../src/core/create-statement.ts'
+import type { ServerEntry } from '../../../src/core/definitions.ts'
 import { hasGroup, replicaPathOf } from '../../../src/core/engine-edits.ts'
+import { PermafrostError } from '../../../src/core/errors.ts'
 import { tablesNamedBy } from '../../../src/core/mentions.ts'
+import { parseNames } from '../../../src/core/parse-names.ts'
+import { planAccess } from '../../../src/core/plan-access.ts'
+import { orderRestore } from '../../../src/core/restore-order.ts'
 import { rewriteCreate } from '../../../src/core/rewrite-create.ts'
 import type { Rewrite } from '../../../src/core/rewrite-create.ts'
 import type { TableName } from '../../../src/core/sql.ts'
@@ -210,5 +215,76 @@ describe('engines', () => {
   it('are the same, however they are quoted', () => {
     expect(sameStatement('CREATE VIEW p.x AS SELECT `k`', 'CREATE VIEW `p`.`x`\n AS SELECT k')).toBe(true)
     expect(sameStatement("CREATE VIEW p.x AS SELECT 'k'", 'CREATE VIEW p.x AS SELECT k')).toBe(false)
+  })
+})
+
+describe('users, roles and policies', () => {
+  const user = {
+    kind: 'user',
+    name: 'ann',
+    statements: ["CREATE USER ann IDENTIFIED WITH sha256_hash BY 'f00'", 'GRANT r TO ann'],
+  } as const
+  const role = { kind: 'role', name: 'r', statements: ['CREATE ROLE r', 'GRANT SELECT ON p.* TO r'] } as const
+  const policy = {
+    kind: 'row policy',
+    name: 'mine ON p.t',
+    statements: ['CREATE ROW POLICY mine ON p.t FOR SELECT USING k = 1 TO ann'],
+  } as const
+  const all = [role, user, policy]
+  const plan = (wish: 'fail' | 'skip' | 'replace', there: readonly Pick<ServerEntry, 'kind' | 'name'>[] = [user]) =>
+    planAccess(all, { there, wish })
+
+  it('are made first and granted to last', () => {
+    expect(plan('fail', [])).toEqual([
+      'CREATE ROLE r',
+      "CREATE USER ann IDENTIFIED WITH sha256_hash BY 'f00'",
+      'CREATE ROW POLICY mine ON p.t FOR SELECT USING k = 1 TO ann',
+      'GRANT SELECT ON p.* TO r',
+      'GRANT r TO ann',
+    ])
+  })
+
+  it('are refused, left or replaced when they exist', () => {
+    expect(() => plan('fail')).toThrow('user ann exists already')
+    expect(plan('skip').join(' ')).not.toContain('TO ann IDENTIFIED')
+    expect(plan('skip')).toHaveLength(3)
+    expect(plan('replace').slice(0, 3)).toEqual([
+      'CREATE ROLE OR REPLACE r',
+      "CREATE USER OR REPLACE ann IDENTIFIED WITH sha256_hash BY 'f00'",
+      'CREATE ROW POLICY OR REPLACE mine ON p.t FOR SELECT USING k = 1 TO ann',
+    ])
+  })
+})
+
+describe('an order', () => {
+  const node = (name: string, ...needs: string[]) => ({
+    target: { database: 'p', name },
+    needs: needs.map((other) => ({ database: 'p', name: other })),
+    phase: 0,
+  })
+
+  it('puts what is needed first, and lower phases before higher ones', () => {
+    const nodes = [node('view', 'table', 'elsewhere'), { ...node('first'), phase: -1 }, node('table', 'table')]
+    expect(orderRestore(nodes).map(({ target }) => target.name)).toEqual(['first', 'table', 'view'])
+  })
+
+  it('is refused with the whole circle when there is none', () => {
+    expect(() => orderRestore([node('x', 'a'), node('a', 'b'), node('b', 'c'), node('c', 'a')])).toThrow(
+      'in a circle: p.a needs p.b, p.b needs p.c, p.c needs p.a',
+    )
+  })
+})
+
+describe('what --as was given', () => {
+  it('is a database, a table, or any number of names that become others', () => {
+    expect(parseNames(['q'])).toEqual({ as: { database: 'q' } })
+    expect(parseNames(['q', 'a=b', 'a.t=c.`u=v`'])).toEqual({
+      as: { database: 'q' },
+      renames: [
+        { from: { database: 'a' }, to: { database: 'b' } },
+        { from: { database: 'a', name: 't' }, to: { database: 'c', name: 'u=v' } },
+      ],
+    })
+    for (const bad of [['a', 'b'], ['a.t=b'], ['a=b=c'], ['a=']]) expect(() => parseNames(bad)).toThrow(PermafrostError)
   })
 })

@@ -64,6 +64,7 @@ export async function preflight(engine: Pick<Engine, 'query'>, input: PreflightI
       severity: 'warning' as const,
       object: nameOf(row),
       message: 'this replica is read-only: it may lack what others have',
+      hint: `when ZooKeeper has lost it:  SYSTEM RESTORE REPLICA ${nameOf(row)}  (ClickHouse 21.7 and newer)`,
     })),
     ...selected.flatMap(coverageFindings),
     ...diskFindings(input),

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { cityHash128, fileHash } from '../src/core/cityhash.ts'
 import { CHECKSUMS_FILE } from '../src/core/checksums.ts'
+import { NO_DEFINITIONS } from '../src/core/definitions.ts'
 import type { Disk } from '../src/core/disk.ts'
 import type { Table } from '../src/engine/catalog.ts'
 import type { FrozenTable } from '../src/operations/frozen-tables.ts'
@@ -52,6 +53,7 @@ export function virtualServer(shape: Shape, { round = 0, changed = 0 } = {}): Se
     info: { id: 'virtual', host: 'virtual', version: '26.7' },
     databases: [{ name: 'v', engine: 'Atomic', create: 'CREATE DATABASE v' }],
     tables,
+    definitions: NO_DEFINITIONS,
     serverParts: new Map(),
     interrupted: { sessions: [], packs: new Set(), partsOf: async () => [] },
   }

@@ -1,5 +1,6 @@
 import type { Hash128 } from './cityhash.ts'
 import { must } from './corrupt.ts'
+import type { Definitions } from './definitions.ts'
 import type { Finding } from './events.ts'
 import type { TableName } from './sql.ts'
 
@@ -175,6 +176,8 @@ export interface BackupSummary {
 export interface BackupContents {
   readonly databases: readonly DatabaseEntry[]
   readonly tables: readonly TableEntry[]
+  /** Views, dictionaries, queues, functions: what holds no rows of its own. Absent in backups that have none. */
+  readonly definitions?: Definitions
   readonly findings: readonly Finding[]
 }
 

@@ -9,7 +9,7 @@ import type { Table } from '../engine/catalog.ts'
 import type { ServerInfo } from '../engine/engine.ts'
 import { readServerParts } from '../engine/parts.ts'
 import type { ServerParts } from '../engine/parts.ts'
-import { applyPatches, hasPatches, preflight } from '../engine/preflight.ts'
+import { applyPatches, hasPatches, keepsRowsElsewhere, preflight } from '../engine/preflight.ts'
 import { tableDirectories } from '../engine/shadow.ts'
 import type { Context } from './context.ts'
 import type { FreezeWish } from './freeze-server.ts'
@@ -17,6 +17,10 @@ import type { FreezeWish } from './freeze-server.ts'
 /** What a backup will freeze, and what it already knows will be missing. */
 export interface BackupPlan {
   readonly tables: readonly Table[]
+  /** What has no parts, and whose rows are read. */
+  readonly rows: readonly Table[]
+  /** What is selected and is neither: its definition is kept. */
+  readonly objects: readonly Table[]
   readonly findings: readonly Finding[]
   /** `system.parts` from before the freeze. */
   readonly parts: ServerParts
@@ -29,7 +33,7 @@ export interface BackupPlan {
  */
 export async function planBackup(
   { engine, disk, signal }: Pick<Context, 'engine' | 'disk' | 'signal'>,
-  { selector, applyPatches: apply = false, classify }: FreezeWish,
+  { selector, applyPatches: apply = false, nonMergeTree = false, classify }: FreezeWish,
 ): Promise<BackupPlan> {
   const info = await engine.describe()
   const meant = selectTables(selector, await readCatalog(engine, info))
@@ -43,6 +47,7 @@ export async function planBackup(
   }
   const onObjectDisks = mergeTrees.filter((table) => isOnObjectDisk(table, info))
   const tables = mergeTrees.filter((table) => !onObjectDisks.includes(table))
+  const rows = nonMergeTree ? selected.filter(keepsRowsElsewhere) : []
   refuseUnseenFiles(tables, info, disk)
   const databases = [...new Set(tables.map((table) => table.database))]
   let parts = await readServerParts(engine, info, databases)
@@ -52,11 +57,12 @@ export async function planBackup(
   // Applied patches stay in the list of parts for some minutes, and mean nothing any more.
   const findings = await preflight(engine, {
     info,
-    selected,
+    selected: selected.filter((table) => !rows.includes(table)),
     parts,
     tables: tables.filter((table) => !patched.includes(table)),
   })
-  return { tables, parts, findings: [...leftOut, ...findings, ...onObjectDisks.map(objectDiskFinding)] }
+  const objects = selected.filter((table) => !isMergeTree(table) && !rows.includes(table))
+  return { tables, rows, objects, parts, findings: [...leftOut, ...findings, ...onObjectDisks.map(objectDiskFinding)] }
 }
 
 function leftOutFinding(table: Table, classified: Classified | undefined): readonly Finding[] {

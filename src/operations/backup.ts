@@ -2,9 +2,12 @@ import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import type { BackupSummary } from '../core/manifest.ts'
 import type { Context } from './context.ts'
-import { freezeServer } from './freeze-server.ts'
+import { dumpRows } from './dump-rows.ts'
+import { freezeServer, planServer } from './freeze-server.ts'
 import type { FreezeWish } from './freeze-server.ts'
 import { findInterrupted } from './interrupted.ts'
+import { pendingMutations } from './pending-mutations.ts'
+import { readDefinitions } from './read-definitions.ts'
 import { storeBackup } from './store-backup.ts'
 
 export interface BackupOptions extends FreezeWish {
@@ -29,11 +32,20 @@ export interface BackupResult {
 export async function backup(outer: Context, options: BackupOptions): Promise<BackupResult> {
   const { emit, findings } = collectFindings(outer.emit)
   const ctx = { ...outer, emit }
-  const { id } = await ctx.engine.describe()
-  const interrupted = await findInterrupted(ctx, { server: id, demanded: options.resume ?? false })
-  await using frozen = await freezeServer(ctx, options)
+  const planned = await planServer(ctx, options)
+  const definitions = await readDefinitions(ctx, planned.plan)
+  const interrupted = await findInterrupted(ctx, { server: planned.info.id, demanded: options.resume ?? false })
+  await using frozen = await freezeServer(ctx, planned)
+  const mutations = await pendingMutations(definitions.mutations, frozen.tables, ctx)
+  await using dumped = await dumpRows(planned.plan.rows, ctx)
+
   const selection = options.selector.patterns.map((pattern) => pattern.text)
-  const server = { ...frozen, interrupted }
+  const server = {
+    ...frozen,
+    tables: [...frozen.tables, ...dumped.tables],
+    definitions: { ...definitions, mutations },
+    interrupted,
+  }
   const summary = await storeBackup({ ...ctx, findings }, server, { tags: options.tags ?? [], selection })
   return { summary, findings }
 }

@@ -12,6 +12,7 @@ import { readServerParts } from '../engine/parts.ts'
 import type { ServerParts } from '../engine/parts.ts'
 import { clearStaleFreezes } from '../engine/unfreeze.ts'
 import { planBackup } from './backup-plan.ts'
+import type { BackupPlan } from './backup-plan.ts'
 import type { Context } from './context.ts'
 import { frozenTables } from './frozen-tables.ts'
 import type { FrozenTable } from './frozen-tables.ts'
@@ -30,27 +31,45 @@ export interface FreezeWish {
   readonly selector: Selector
   /** Turn lightweight updates into ordinary parts first; they are in no FREEZE otherwise. */
   readonly applyPatches?: boolean
+  /** Read the rows of tables that have no parts. */
+  readonly nonMergeTree?: boolean
   /** Of the selected tables, leave out those that it puts into another class than `must keep`, and say why. */
   readonly classify?: ((table: TableName) => Classified) | undefined
 }
 
+/** A server that is about to be frozen. */
+export interface PlannedServer {
+  readonly started: Date
+  readonly info: ServerInfo
+  readonly databases: readonly DatabaseEntry[]
+  readonly plan: BackupPlan
+}
+
 /**
- * Freeze what is selected, all at one instant, after clearing what killed runs left; dispose of it to unfreeze.
+ * Clear what killed runs left, and choose what to freeze.
  *
- * @throws NOT_FOUND when no table is meant; ENGINE_UNAVAILABLE, ENGINE_REFUSED, CANCELLED
+ * @throws NOT_FOUND when no table is meant; ENGINE_UNAVAILABLE, ENGINE_REFUSED
  */
-export async function freezeServer(
-  ctx: Omit<Context, 'repository'>,
-  wish: FreezeWish,
-): Promise<FrozenServer & AsyncDisposable> {
+export async function planServer(ctx: Omit<Context, 'repository'>, wish: FreezeWish): Promise<PlannedServer> {
   const { engine, disk, emit } = ctx
   const started = ctx.clock()
   const info = await engine.describe()
   await clearStaleFreezes({ engine, info, disk }, ctx.self, emit)
   const plan = await planBackup(ctx, wish)
   for (const finding of plan.findings) emit({ type: 'finding', ...finding })
-  const databases = await readDatabases(engine)
+  return { started, info, databases: await readDatabases(engine), plan }
+}
 
+/**
+ * Freeze what was planned, all at one instant; dispose of it to unfreeze.
+ *
+ * @throws ENGINE_UNAVAILABLE, ENGINE_REFUSED, CANCELLED; NOT_FOUND when every table is gone by now
+ */
+export async function freezeServer(
+  ctx: Omit<Context, 'repository'>,
+  { started, info, databases, plan }: PlannedServer,
+): Promise<FrozenServer & AsyncDisposable> {
+  const { engine, emit } = ctx
   emit({ type: 'phase', phase: 'freeze', message: `freezing ${plural(plan.tables.length, 'table')}` })
   const freeze = await freezeTables(plan.tables, ctx)
   const unfreeze = () => freeze[Symbol.asyncDispose]()

@@ -10,7 +10,7 @@ import type { LocalPart, LocalSnapshot, LocalTable } from '../engine/local-snaps
 import type { ServerParts } from '../engine/parts.ts'
 import { tableDirectories } from '../engine/shadow.ts'
 import type { Context } from './context.ts'
-import { freezeServer } from './freeze-server.ts'
+import { freezeServer, planServer } from './freeze-server.ts'
 import type { FreezeWish } from './freeze-server.ts'
 import type { FrozenTable } from './frozen-tables.ts'
 
@@ -33,7 +33,7 @@ export async function keepLocal(outer: Omit<Context, 'repository'>, options: Kee
     const message = 'was left by a run that was killed, and is cleared'
     emit({ type: 'finding', severity: 'note', object, message })
   }
-  await using frozen = await freezeServer(ctx, options)
+  await using frozen = await freezeServer(ctx, await planServer(ctx, options))
   const snapshot: LocalSnapshot = {
     version: 1,
     id: makeBackupId(frozen.started, random(6)),

@@ -38,9 +38,15 @@ export function localSource(
   return {
     name: `local:${snapshot.id}`,
     moves: false,
-    read: async (selector) => {
+    read: async ({ selector }) => {
       const tables = snapshot.tables.map((local) => ({ ...local, ...local.table }))
       return {
+        // FREEZE knows parts and nothing else.
+        objects: [],
+        server: [],
+        offsets: [],
+        mutations: [],
+        clickhouse: snapshot.server.version,
         databases: snapshot.databases,
         tables: selectTables(selector, tables).map((table) => sourceTable(table, entryOf)),
       }

@@ -1,20 +1,24 @@
-import { selectTables } from '../core/selector.ts'
+import type { BackupSummary } from '../core/manifest.ts'
 import { readContents, readParts, readPartitions, readSchemas } from '../repository/backups.ts'
 import { poolOf } from './context.ts'
 import type { Context } from './context.ts'
 import { loadAll } from './load-queue.ts'
 import { withPin } from './pin.ts'
+import { restoreSelection } from './restore-selection.ts'
 import type { RestoreSource, SourceTable } from './restore-source.ts'
 
 /** A backup in a repository, as the source of a restore. */
-export function repositorySource(ctx: Omit<Context, 'engine'>, backup: string): RestoreSource {
+export function repositorySource(
+  ctx: Omit<Context, 'engine'>,
+  { id: backup, clickhouse }: Pick<BackupSummary, 'id' | 'clickhouse'>,
+): RestoreSource {
   const { repository } = ctx
   return {
     name: backup,
     moves: true,
-    read: async (selector) => {
-      const { databases, tables } = await readContents(repository, backup)
-      const entries = selectTables(selector, tables)
+    read: async (choice) => {
+      const contents = await readContents(repository, backup)
+      const { tables: entries, ...selected } = restoreSelection(contents, choice)
       const [partitions, schemas] = await Promise.all([
         readPartitions(repository, entries),
         readSchemas(repository, entries),
@@ -27,7 +31,8 @@ export function repositorySource(ctx: Omit<Context, 'engine'>, backup: string): 
         }))
         return schema ? [{ entry, schema, partitions: list }] : []
       })
-      return { databases, tables: found }
+      const { databases, definitions } = contents
+      return { ...selected, databases, tables: found, mutations: definitions?.mutations ?? [], clickhouse }
     },
     open: (onBytes) => {
       const pool = poolOf(ctx, onBytes)

@@ -1,5 +1,6 @@
+import type { PendingMutation } from '../core/definitions.ts'
 import type { BackupContents, PartEntry, PartitionFacts, TableFacts, TableSchema } from '../core/manifest.ts'
-import type { Selector } from '../core/selector.ts'
+import type { RestoreSelection, SelectionChoice } from './restore-selection.ts'
 import type { LoadRequest } from './load-queue.ts'
 import type { PartCheck } from '../repository/part-checker.ts'
 
@@ -9,15 +10,19 @@ export interface RestoreSource {
   readonly name: string
   /** Whether what it holds must move, and so needs space. */
   readonly moves: boolean
-  read(selector: Selector): Promise<SourceContents>
+  read(choice: SelectionChoice): Promise<SourceContents>
   /** Opened once for a whole restore. @param onBytes called as bytes arrive */
   open(onBytes: (bytes: number) => void): PartLoader
   /** Do some work, and keep the source until it is done. */
   keep<T>(work: () => Promise<T>): Promise<T>
 }
 
-export interface SourceContents extends Pick<BackupContents, 'databases'> {
+export interface SourceContents extends Pick<BackupContents, 'databases'>, Omit<RestoreSelection, 'tables'> {
   readonly tables: readonly SourceTable[]
+  /** That its parts still wait for. */
+  readonly mutations: readonly PendingMutation[]
+  /** The version of the ClickHouse that it is of. */
+  readonly clickhouse: string
 }
 
 export interface SourceTable {

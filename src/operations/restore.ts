@@ -1,21 +1,31 @@
 import { createHash } from 'node:crypto'
+import type { PendingMutation, ServerEntry } from '../core/definitions.ts'
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import { PermafrostError } from '../core/errors.ts'
-import type { BackupSummary, PartEntry } from '../core/manifest.ts'
+import type { BackupSummary, DatabaseEntry, PartEntry } from '../core/manifest.ts'
+import { planAccess } from '../core/plan-access.ts'
+import { planFunctions } from '../core/plan-functions.ts'
+import { targetOf } from '../core/restore-names.ts'
 import { planRestore } from '../core/restore-plan.ts'
 import type { RestorePlan, RestoreStep, RestoreWish, WantedTable } from '../core/restore-plan.ts'
 import { selects } from '../core/selector.ts'
 import type { PartitionChoice, Selector } from '../core/selector.ts'
-import { displayName } from '../core/sql.ts'
+import { refuseOlderServer } from '../core/server-version.ts'
+import { displayName, trusted } from '../core/sql.ts'
 import { formatBytes, plural } from '../core/units.ts'
+import { ACCESS, accessNames } from '../engine/access.ts'
 import { keyOf, readCatalog, readDatabases } from '../engine/catalog.ts'
-import { createDatabase } from '../engine/create.ts'
+import { createDatabase, createObject } from '../engine/create.ts'
+import { readServerEntries } from '../engine/definitions.ts'
+import type { ServerInfo } from '../engine/engine.ts'
 import { readServerParts } from '../engine/parts.ts'
 import { isStaged } from '../engine/placing.ts'
 import { tableDirectories } from '../engine/shadow.ts'
 import type { Context } from './context.ts'
+import { newUuids } from './new-uuids.ts'
 import { progressMeter } from './progress.ts'
+import { checkReplicaPaths } from './replica-paths.ts'
 import { restoreTable } from './restore-table.ts'
 import type { RestoredTable } from './restore-table.ts'
 import { repositorySource } from './repository-source.ts'
@@ -56,7 +66,7 @@ export interface PreparedRestore {
  * @throws NOT_FOUND, CONFLICT, USAGE, DAMAGED
  */
 export function prepareRestore(ctx: Context, { backup, ...choice }: RestoreOptions): Promise<PreparedRestore> {
-  return prepareRestoreFrom(repositorySource(ctx, backup.id), ctx, choice)
+  return prepareRestoreFrom(repositorySource(ctx, backup), ctx, choice)
 }
 
 /** The same, from any source. */
@@ -66,8 +76,9 @@ export async function prepareRestoreFrom(
   options: RestoreChoice,
 ): Promise<PreparedRestore> {
   const { engine } = ctx
-  const contents = await source.read(options.selector)
-  if (contents.tables.length === 0)
+  const contents = await source.read({ ...options, mode: options.wish.mode })
+  const { objects, server, offsets } = contents
+  if (contents.tables.length + objects.length === 0)
     throw new PermafrostError('NOT_FOUND', `no table of backup ${source.name} is selected`, {
       hint: `permafrost show ${source.name}`,
     })
@@ -79,13 +90,19 @@ export async function prepareRestoreFrom(
   const info = await engine.describe()
   const tables = await readCatalog(engine, info)
   const serverParts = await readServerParts(engine, info, [
-    ...new Set(wanted.map(({ entry }) => options.wish.as?.database ?? entry.database)),
+    ...new Set(wanted.map(({ entry }) => targetOf(entry, options.wish).database)),
   ])
   const databases = await readDatabases(engine)
   const plan = planRestore({
     backup: source.name,
     wanted,
+    objects,
+    offsets,
+    access: await accessStatements(ctx, { info, server, wish: options.wish }),
+    functions: planFunctions(server, server.length > 0 ? await readServerEntries(engine, info) : []),
     wish: options.wish,
+    hasUuids: databasesWithUuids(info, [...databases, ...contents.databases]),
+    uuidFor: await newUuids(engine, info, source.name),
     databases: databases.map((database) => database.name),
     existing: tables.map((table) => ({ ...table, partitions: activePartitions(serverParts.get(keyOf(table))) })),
     isBegun: (step) => {
@@ -96,25 +113,37 @@ export async function prepareRestoreFrom(
       )
     },
   })
+  if (!options.wish.anyVersion && plan.steps.some(({ parts }) => parts > 0))
+    refuseOlderServer(info.version, contents.clickhouse)
+  const dropLeftReplicas = await checkReplicaPaths(engine, info, { plan, drop: options.wish.dropReplica ?? false })
   const execute = async (): Promise<RestoreResult> => {
+    await dropLeftReplicas()
     for (const name of plan.databases) {
       await createDatabase(engine, info, {
         name,
         source: contents.databases.find((database) => database.name === name),
       })
     }
-    return runRestore(ctx, { plan, wanted, source })
+    for (const { statements } of plan.functions)
+      for (const statement of statements) await createObject(engine, info, statement)
+    const result = await runRestore(ctx, { plan, wanted, source, pending: contents.mutations })
+    // Last: a row policy would hide rows from the comparison with the manifest.
+    for (const statement of plan.access) await engine.command(trusted(statement))
+    return result
   }
   return { plan, run: () => source.keep(execute) }
 }
 
+interface Execution {
+  readonly plan: RestorePlan
+  readonly wanted: readonly ChosenTable[]
+  readonly source: RestoreSource
+  readonly pending: readonly PendingMutation[]
+}
+
 async function runRestore(
   outer: Omit<Context, 'repository'>,
-  {
-    plan,
-    wanted,
-    source,
-  }: { readonly plan: RestorePlan; readonly wanted: readonly ChosenTable[]; readonly source: RestoreSource },
+  { plan, wanted, source, pending }: Execution,
 ): Promise<RestoreResult> {
   const { emit, findings } = collectFindings(outer.emit)
   const ctx = { ...outer, emit, info: await outer.engine.describe() }
@@ -128,17 +157,15 @@ async function runRestore(
     message: `restoring ${plural(plan.steps.length, 'table')}, ${formatBytes(total.bytes)}`,
   })
   const tables: RestoredTable[] = []
-  for (const [index, step] of plan.steps.entries()) {
+  for (const step of plan.steps) {
     ctx.signal.throwIfAborted()
-    const table = wanted[index] as ChosenTable
-    const parts = step.action === 'create-empty' ? [] : await partsOfTable(table)
+    const table = wanted.find(({ entry }) => keyOf(entry) === keyOf(step.source))
+    const parts = !table || step.action === 'create-empty' ? [] : await partsOfTable(table)
+    const key = restoreKey(plan.backup, step)
+    const mutations = pending.filter((one) => keyOf(one) === keyOf(step.source))
     try {
-      tables.push(
-        await restoreTable(
-          { step, wanted: table, parts, key: restoreKey(plan.backup, step) },
-          { ...ctx, loader, progress },
-        ),
-      )
+      const one = { step, source: step.source, parts, mutations, key }
+      tables.push(await restoreTable(one, { ...ctx, loader, progress }))
     } catch (error) {
       throw stagingError(error, step.target)
     }
@@ -150,6 +177,29 @@ async function partsOfTable({ partitions }: SourceTable): Promise<readonly PartE
   const parts: PartEntry[] = []
   for (const partition of partitions) parts.push(...(await partition.entries()))
   return parts
+}
+
+/** Users, roles and policies come with everything, and only when it is wished. */
+async function accessStatements(
+  { engine }: Pick<Context, 'engine'>,
+  {
+    info,
+    server,
+    wish,
+  }: { readonly info: ServerInfo; readonly server: readonly ServerEntry[]; readonly wish: RestoreWish },
+): Promise<readonly string[]> {
+  const entries = ACCESS.flatMap((access) => server.filter(({ kind }) => kind === access.kind))
+  if (!wish.access || entries.length === 0) return []
+  return planAccess(entries, { there: await accessNames(engine, info), wish: wish.access })
+}
+
+/** Databases that are there come first; one that is made gets the engine that it had. */
+function databasesWithUuids(
+  { can }: Pick<ServerInfo, 'can'>,
+  databases: readonly Pick<DatabaseEntry, 'name' | 'engine'>[],
+): (name: string) => boolean {
+  const engineOf = (name: string) => databases.find((database) => database.name === name)?.engine
+  return (name) => can.hasColumn('tables', 'uuid') && engineOf(name) !== 'Ordinary'
 }
 
 /** Names a restore of a table, the same in every run of it and different for every other. */

@@ -1,6 +1,8 @@
 import { makeBackupId } from '../core/backup-id.ts'
 import type { Finding } from '../core/events.ts'
+import type { Definitions } from '../core/definitions.ts'
 import type { BackupSummary, DatabaseEntry, TableEntry } from '../core/manifest.ts'
+import type { TableName } from '../core/sql.ts'
 import { plural } from '../core/units.ts'
 import { makeFreezeName } from '../engine/freeze-name.ts'
 import type { Manifest } from '../repository/backups.ts'
@@ -24,6 +26,7 @@ import type { StoredTable } from './store-tables.ts'
 
 /** A frozen server on its way into a repository. */
 export interface ServerToStore extends FrozenServer {
+  readonly definitions: Definitions
   /** What runs that ended early have stored of it. */
   readonly interrupted: Journals
 }
@@ -94,7 +97,9 @@ export async function storeBackup(
       stored: packs + meta.stored,
       findings: findings.length,
     }
-    return { summary, contents: { databases: usedDatabases(server.databases, tables), tables, findings } }
+    const { definitions } = server
+    const databases = usedDatabases(server.databases, [...tables, ...definitions.objects])
+    return { summary, contents: { databases, tables, definitions, findings } }
   }
 
   return await commitBackup(
@@ -120,7 +125,7 @@ function totalsOf(tables: readonly TableEntry[], stored: readonly StoredTable[])
   }
 }
 
-function usedDatabases(databases: readonly DatabaseEntry[], tables: readonly TableEntry[]): readonly DatabaseEntry[] {
+function usedDatabases(databases: readonly DatabaseEntry[], tables: readonly TableName[]): readonly DatabaseEntry[] {
   const used = new Set(tables.map((table) => table.database))
   return databases.filter((database) => used.has(database.name))
 }

@@ -1,3 +1,4 @@
+import { NO_DEFINITIONS } from '../core/definitions.ts'
 import { collectFindings } from '../core/events.ts'
 import { keyOf } from '../engine/catalog.ts'
 import type { ServerInfo } from '../engine/engine.ts'
@@ -18,7 +19,8 @@ export async function storeLocal(outer: Context, snapshot: LocalSnapshot): Promi
   const ctx = { ...outer, emit }
   for (const finding of snapshot.findings) emit({ type: 'finding', ...finding })
   const interrupted = await findInterrupted(ctx, { server: snapshot.server.id, demanded: false })
-  const server = { ...frozenAsThen(snapshot, await ctx.engine.describe()), interrupted }
+  const frozen = frozenAsThen(snapshot, await ctx.engine.describe())
+  const server = { ...frozen, definitions: NO_DEFINITIONS, interrupted }
   const summary = await storeBackup({ ...ctx, findings }, server, snapshot)
   return { summary, findings }
 }

@@ -1,6 +1,7 @@
 import { PermafrostError } from '../core/errors.ts'
 import { HOLD } from '../core/retention.ts'
-import { parseName, parsePartitionChoice, parseSelector } from '../core/selector.ts'
+import { parseNames } from '../core/parse-names.ts'
+import { parsePartitionChoice, parseSelector } from '../core/selector.ts'
 import type { Context } from '../operations/context.ts'
 import { backup } from '../operations/backup.ts'
 import { findBackup } from '../operations/find-backup.ts'
@@ -96,7 +97,7 @@ export async function restorePlan(
     backup: await findBackup(ctx.repository, name),
     selector: parseSelector(tables),
     partitions: partitions.map(parsePartitionChoice),
-    wish: { mode, ...(as !== undefined && { as: parseName(as) }) },
+    wish: { mode, ...parseNames(as === undefined ? [] : [as]) },
   })
 }
 

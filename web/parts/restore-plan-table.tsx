@@ -12,6 +12,9 @@ const DOES: Readonly<Record<RestorePlan['steps'][number]['action'], string>> = {
   'swap-partitions': 'fill a new table, swap these partitions',
   attach: 'attach to the live table',
   detach: 'put into detached/',
+  define: 'make the definition',
+  'define-detached': 'make the queue, detached: it consumes nothing yet',
+  keep: 'is there already, and the same',
 }
 
 /** What a restore will do: the value that it carries out. */

@@ -17,6 +17,7 @@ interface Options {
   readonly table: readonly string[]
   readonly tag: readonly string[]
   readonly applyPatches?: boolean
+  readonly nonMergetree?: boolean
   readonly dryRun?: boolean
   readonly resume?: boolean
   readonly keepUntil?: string
@@ -38,6 +39,7 @@ export const addBackup: AddCommand = (program, run) => {
     .option('--tag <name>', 'a word to find it by (repeatable)', collect, [])
     .option('--keep-until <date>', 'hold it: no policy forgets it before that day')
     .option('--apply-patches', 'turn lightweight updates into ordinary parts first: FREEZE leaves them out')
+    .option('--non-mergetree', 'read the rows of tables without parts as well: Memory, Log, Join, …')
     .option('--resume', 'only go on with a backup that ended early (one that did is gone on with anyway)')
     .option('--agent [url]', 'let a running agent do it, and follow it')
     .addOption(profileOption('leave out what its tables’ names say is rebuildable or transient, with the reason'))
@@ -51,6 +53,7 @@ export const addBackup: AddCommand = (program, run) => {
         const wish = {
           selector,
           applyPatches: options.applyPatches ?? false,
+          nonMergeTree: options.nonMergetree ?? false,
           classify: options.profile && classifyPostHog,
         }
         if (options.dryRun) return dryRun()
@@ -84,13 +87,15 @@ export const addBackup: AddCommand = (program, run) => {
             engine: table.engine,
             ...wish.classify?.(table),
           }))
+          const rows = plan.rows.map(({ database, name, engine }) => ({ database, name, engine }))
           for (const finding of plan.findings) c.base().emit({ type: 'finding', ...finding })
-          c.output.answer({ tables, findings: plan.findings }, () => [
+          c.output.answer({ tables, rows, findings: plan.findings }, () => [
             `Would freeze ${plural(tables.length, 'table')}:`,
             ...tables.map(
               (table) =>
                 `  ${displayName(table)}  ${table.engine}${table.class ? `  ${table.class}: ${table.reason}` : ''}`,
             ),
+            ...rows.map((table) => `  ${displayName(table)}  ${table.engine}, row by row`),
           ])
           return exitCodeOf(plan.findings)
         }

@@ -145,7 +145,17 @@ export const planAnswer = z.discriminatedUnion('kind', [
       databases: list(z.string()),
       steps: list(
         z.object({
-          action: z.enum(['create', 'create-empty', 'swap', 'swap-partitions', 'attach', 'detach']),
+          action: z.enum([
+            'create',
+            'create-empty',
+            'swap',
+            'swap-partitions',
+            'attach',
+            'detach',
+            'define',
+            'define-detached',
+            'keep',
+          ]),
           source: z.object({ database: z.string(), name: z.string() }),
           target: z.object({ database: z.string(), name: z.string() }),
           engine: z.string(),

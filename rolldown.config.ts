@@ -11,6 +11,7 @@ export default defineConfig({
     'repository/worker': 'src/repository/worker.ts',
     'engine/embedded-server': 'src/engine/embedded-server.ts',
     'engine/embedded-bridge': 'src/engine/embedded-bridge.ts',
+    'engine/scratch-keeper': 'src/engine/scratch-keeper.ts',
   },
   platform: 'node',
   external: [/^(?!zod$|yaml$|commander$|p-limit$|yocto-queue$|fastest-levenshtein$)[a-z@]/],

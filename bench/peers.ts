@@ -37,11 +37,10 @@ const sh = (script: string, ...args: readonly string[]) => ['sh', '-c', script, 
 
 export const PERMAFROST = 'permafrost'
 
-/** One statement over HTTP. The password is in the environment: arguments are public. */
+/** One statement over HTTP. */
 const STATEMENT = `
 const [url, user, statement] = process.argv.slice(1)
-const headers = { 'X-ClickHouse-User': user, 'X-ClickHouse-Key': process.env.BENCH_PASSWORD }
-const answer = await fetch(url, { method: 'POST', body: statement, headers })
+const answer = await fetch(url, { method: 'POST', body: statement, headers: { 'X-ClickHouse-User': user } })
 if (!answer.ok) { console.error(await answer.text()); process.exit(1) }
 `
 
@@ -52,7 +51,7 @@ export const PEERS: readonly Peer[] = [
     program: process.execPath,
     prepare: (place) => {
       const { url, user } = place.engine
-      const clickhouse = JSON.stringify({ url, user, password: '${env:BENCH_PASSWORD}' })
+      const clickhouse = JSON.stringify({ url, user })
       const repository = JSON.stringify({
         url: `file://${place.target}/repository`,
         key: `\${file:${place.target}/key}`,

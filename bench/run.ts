@@ -50,7 +50,6 @@ async function measureSet(set: DataSet): Promise<Result> {
   say(`${set.title}: making the data`)
   for (const statement of set.make) await engine.command(statement)
   const running = JSON.parse(readFileSync(join(path, '.permafrost', 'engine.json'), 'utf8')) as Running
-  process.env['BENCH_PASSWORD'] = running.password
   const peers = installedPeers()
   const result: Result = { title: set.title, ...(await sizeOf(engine, set)), freeze: [], usages: [] }
   for (let round = 0; round < rounds; round++) {
@@ -66,7 +65,7 @@ async function measureSet(set: DataSet): Promise<Result> {
       const argv = peer.command(which, placeOf(peer))
       if (!argv) return
       spawnSync('sync')
-      const usage = measure(argv, { ...(peer.env && { env: peer.env }) })
+      const usage = measure(argv, { env: peer.env ?? {} })
       result.usages.push({ peer: peer.name, inServer: peer.inServer ?? false, step: which, ...usage })
       say(`round ${round + 1}, ${peer.name}, ${which}: ${usage.wall.toFixed(2)} s`)
     }
@@ -74,7 +73,7 @@ async function measureSet(set: DataSet): Promise<Result> {
     for (const peer of tools) {
       mkdirSync(placeOf(peer).target)
       const ready = peer.prepare?.(placeOf(peer))
-      if (ready) measure(ready, { ...(peer.env && { env: peer.env }) })
+      if (ready) measure(ready, { env: peer.env ?? {} })
       await step(peer, 'first')
       await step(peer, 'again')
     }
@@ -106,7 +105,6 @@ function configXml(backups: string): string {
 interface Running {
   readonly url: string
   readonly user: string
-  readonly password: string
 }
 
 /** Seconds that `FREEZE` of every table takes: part of Permafrost's times, and of nobody else's. */

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 
 /** Loopback or not: a ClickHouse without a password is open to every user of the machine. */
 const USER = 'permafrost'
+/** Has the same password and may read tables, and nothing else: no file, no address, no change. */
+export const READER = 'reader'
 
 /** What the engine's own first statement needs, and nothing else: it runs as `default`, which cannot have a password. */
 const DEFAULT_GRANTS = ['SYSTEM LISTEN ON *.*', 'TABLE ENGINE ON File', 'SELECT, CREATE TABLE ON default.parent']
@@ -46,9 +48,10 @@ function usersXml(passwordHash: string): string {
   return `<clickhouse>
   <users>
     <${USER}><password_sha256_hex>${passwordHash}</password_sha256_hex>${common}</${USER}>
+    <${READER}><password_sha256_hex>${passwordHash}</password_sha256_hex>${common.replace('>default<', '>reader<')}<grants><query>GRANT SELECT ON *.*</query></grants></${READER}>
     <default><password></password>${common}<grants>${grants}</grants></default>
   </users>
-  <profiles><default/></profiles>
+  <profiles><default/><reader><readonly>2</readonly></reader></profiles>
   <quotas><default/></quotas>
 </clickhouse>
 `

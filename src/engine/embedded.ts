@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PermafrostError, toPermafrostError } from '../core/errors.ts'
 import { sql } from '../core/sql.ts'
-import { writeEmbeddedConfig } from './embedded-config.ts'
+import { READER, writeEmbeddedConfig } from './embedded-config.ts'
 import type { EmbeddedConfig, Flavor } from './embedded-config.ts'
 import type { Engine } from './engine.ts'
 import { freePort } from './free-port.ts'
@@ -20,6 +20,8 @@ export interface EmbeddedOptions {
   /** `server` is ClickHouse itself; `bridge` the same protocol over chDB's sessions, where foreign calls are not possible. */
   readonly flavor?: Flavor | undefined
   readonly signal?: AbortSignal | undefined
+  /** Called with the id of the process when it is started. */
+  readonly onStart?: ((pid: number) => void) | undefined
 }
 
 /** How to reach a running engine; lies beside its data, readable by its owner alone. */
@@ -72,6 +74,7 @@ async function start(path: string, own: string, options: EmbeddedOptions): Promi
   const secret = join(own, 'password')
   writeFileSync(secret, config.password, { mode: 0o600 })
   const child = launch(flavor, { path, port, file: config.file, secret })
+  options.onStart?.(child.pid ?? 0)
   const said = collectOutput(child)
   const url = `http://127.0.0.1:${port}`
   const running: Running = { pid: child.pid ?? 0, url, user: config.user, password: config.password }
@@ -109,6 +112,13 @@ async function joinRunning(own: string, { path, random }: EmbeddedOptions): Prom
     await engine[Symbol.asyncDispose]()
     return undefined
   }
+}
+
+/** The engine that runs on a data directory, for one who may only read tables. @throws ENGINE_UNAVAILABLE when none does */
+export function embeddedReader({ path, random }: Pick<EmbeddedOptions, 'path' | 'random'>): Engine {
+  const running = readRunning(join(resolve(path), '.permafrost'))
+  if (!running) throw new PermafrostError('ENGINE_UNAVAILABLE', `no embedded ClickHouse runs on ${path}`)
+  return connect({ ...running, user: READER }, random)
 }
 
 function readRunning(own: string): Running | undefined {

@@ -15,18 +15,12 @@ let bench: Workbench
 beforeAll(async () => {
   bench = await workbench()
   home = mkdtempSync(join(tmpdir(), 'permafrost-package-'))
-  const { status, stdout } = spawnSync(
-    process.execPath,
-    [
-      join(root, 'node_modules/typescript/bin/tsc'),
-      '-p',
-      join(root, 'tsconfig.build.json'),
-      '--outDir',
-      join(home, 'dist'),
-    ],
-    { encoding: 'utf8' },
-  )
-  if (status !== 0) throw new Error(stdout)
+  const rolldown = join(root, 'node_modules/rolldown/bin/cli.mjs')
+  const { status, stderr } = spawnSync(process.execPath, [rolldown, '-c', '-d', join(home, 'dist')], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(stderr)
   for (const name of ['package.json', 'recovery']) cpSync(join(root, name), join(home, name), { recursive: true })
   mkdirSync(join(home, 'node_modules'))
   const optional = new Set(['chdb', '@chdb', 'ffi-rs', '@yuuang'])

@@ -70,6 +70,18 @@ describe('the built package', () => {
     })
   })
 
+  it('loads no client of a server or a store before a command needs one', () => {
+    const hook = `import { isBuiltin, registerHooks } from 'node:module'
+      const isPackage = (name) => !isBuiltin(name) && !/^(file:|[.])/.test(name)
+      registerHooks({ resolve: (name, context, next) => { if (isPackage(name)) console.error(name); return next(name, context) } })`
+    const { stdout, stderr } = spawnSync(
+      process.execPath,
+      ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, join(home, 'dist/cli/main.js'), 'version'],
+      { encoding: 'utf8' },
+    )
+    expect({ stdout, stderr }).toEqual({ stdout: expect.stringContaining('permafrost'), stderr: '' })
+  })
+
   it('is a library, too', () => {
     const script = `import { openStorage, listBackups, openRepository, PermafrostError } from ${JSON.stringify(join(home, 'dist/index.js'))}
       const repository = await openRepository(await openStorage('file://${home}/repository', { clock: () => new Date(), random: (await import('node:crypto')).randomBytes }), { secret: (await import('node:fs')).readFileSync('${home}/key', 'utf8'), purpose: 'read' })

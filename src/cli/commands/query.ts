@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { PermafrostError, toPermafrostError } from '../../core/errors.ts'
 import { parsePartitionChoice, parseSelector } from '../../core/selector.ts'
 import { formatBytes, parseBytes } from '../../core/units.ts'
-import { withView } from '../../operations/view.ts'
 import type { View, ViewedBackup, ViewOptions } from '../../operations/view.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { backupAt } from '../backup-at.ts'
@@ -69,6 +68,7 @@ export const addQuery: AddCommand = (program, run) => {
           c.output.say(
             `${backup.id} of ${backup.host}, ${backup.started}${as === undefined ? '' : `: databases …_${as}`}`,
           )
+        const { withView } = await import('../../operations/view.ts')
         await withView({ ...c.base(), repository }, view, (one) =>
           options.serve ? serve(one, c) : answerAll(one, c, { sql, options }),
         )

@@ -8,7 +8,7 @@ import { backupAt } from '../backup-at.ts'
 import { collect } from '../command.ts'
 import type { AddCommand } from '../command.ts'
 import type { Composition } from '../compose.ts'
-import { findBackup } from '../find-backup.ts'
+import { findBackup } from '../../operations/find-backup.ts'
 import { scratchDirectory } from '../scratch-directory.ts'
 import { statements } from '../statements.ts'
 

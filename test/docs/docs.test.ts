@@ -64,7 +64,7 @@ beforeAll(async () => {
   mkdirSync(bin)
   writeFileSync(
     join(bin, 'npx'),
-    `#!/bin/sh\n[ "$1" = permafrost ] || exit 1\nshift\nexec ${process.execPath} ${root}/src/cli/main.ts "$@"\n`,
+    `#!/bin/sh\n[ "$1" = permafrost ] || exit 1\nshift\nexec ${process.execPath} ${root}/dist/cli/main.js "$@"\n`,
   )
   writeFileSync(join(bin, 'sql'), `#!${process.execPath}\n${SQL}`)
   for (const name of ['npx', 'sql']) chmodSync(join(bin, name), 0o755)

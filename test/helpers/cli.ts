@@ -16,7 +16,7 @@ export interface CliOptions {
   readonly input?: string
 }
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 /** Start the command line as a process of its own, with an environment of its own. */
 export function startCli(

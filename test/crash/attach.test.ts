@@ -23,8 +23,10 @@ describe.runIf(hasOldServer)('a restore to ClickHouse 18.16 that is killed durin
       `INSERT INTO k.many SELECT number % ${PARTS / 2}, number FROM system.numbers LIMIT 3000`,
       `INSERT INTO k.many SELECT number % ${PARTS / 2}, number FROM system.numbers LIMIT 3000`,
     )
-    expect((await cli('repo', 'init', '--plain')).code).toBe(0)
-    expect((await cli('backup')).code).toBe(0)
+    for (const args of [['repo', 'init', '--plain'], ['backup']]) {
+      const { code, stderr } = await cli(...args)
+      if (code !== 0) throw new Error(stderr)
+    }
   })
   afterAll(async () => {
     await server[Symbol.asyncDispose]()

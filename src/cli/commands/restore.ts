@@ -179,7 +179,7 @@ function describePlan(plan: RestorePlan): readonly string[] {
     ...plan.databases.map(
       (database) => `  create database ${displayName({ database, name: '' }).replace(/\.``$/, '')}`,
     ),
-    ...plan.functions.map(({ name }) => `  create function ${name}`),
+    ...plan.serverEntries.map(({ kind, name }) => `  create ${kind} ${name}`),
     ...plan.steps.map((step) => `  ${displayName(step.target)}${amountOf(step)}`),
     ...asides(plan),
   ]

@@ -1,6 +1,8 @@
-import { writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { layServerFiles } from '../../src/operations/lay-server-files.ts'
 import { messages, workbench } from '../helpers/workbench.ts'
 import type { TestEngine, Workbench } from '../helpers/workbench.ts'
 
@@ -88,5 +90,42 @@ describe('named collections, resources, workloads and functions', () => {
     expect(messages(findings, 'warning')).toEqual([
       'named collection kaf`ka: its values are not in the backup: it must be made again before a restore',
     ])
+  })
+})
+
+describe('files of the server', () => {
+  it('come along when their directory is named, and are laid into a new one, with their rights', async () => {
+    const etc = join(bench.directory, 'etc')
+    mkdirSync(join(etc, 'config.d', 'deeper', 'still'), { recursive: true })
+    writeFileSync(join(etc, 'config.d', 'deeper', 'still', 'macros.xml'), '<clickhouse/>')
+    writeFileSync(join(etc, 'funnel'), randomBytes(100_000), { mode: 0o755 })
+    symlinkSync('funnel', join(etc, 'link'))
+    symlinkSync('..', join(etc, 'circle'))
+    const ctx = bench.context(source, await bench.repository('files'))
+    const { summary, findings } = await ctx.backup({ serverFiles: [etc] })
+    expect(findings).toEqual([])
+
+    const out = join(bench.directory, 'out')
+    await layServerFiles(ctx, summary.id, out)
+    const laid = join(out, etc)
+    expect(readdirSync(laid).toSorted()).toEqual(['config.d', 'funnel', 'link'])
+    expect(readFileSync(join(laid, 'funnel'))).toEqual(readFileSync(join(etc, 'funnel')))
+    expect(statSync(join(laid, 'funnel')).mode & 0o777).toBe(0o755)
+    expect(readFileSync(join(laid, 'config.d/deeper/still/macros.xml'), 'utf8')).toBe('<clickhouse/>')
+    await expect(layServerFiles(ctx, summary.id, out)).rejects.toMatchObject({ code: 'CONFLICT' })
+  })
+
+  it('that are too large are a finding, and an open repository takes none', async () => {
+    const large = join(bench.directory, 'large')
+    mkdirSync(large)
+    writeFileSync(join(large, 'model'), new Uint8Array(17 << 20))
+    const ctx = bench.context(source, await bench.repository('of-large'))
+    const { summary, findings } = await ctx.backup({ serverFiles: [large] })
+    expect(messages(findings, 'incomplete')).toEqual([expect.stringMatching(/model: is not in the backup/)])
+    await expect(layServerFiles(ctx, summary.id, join(bench.directory, 'none'))).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    })
+    const open = bench.context(source, await bench.repository('open-files', { suite: 'none' }))
+    await expect(open.backup({ serverFiles: [large] })).rejects.toMatchObject({ code: 'USAGE' })
   })
 })

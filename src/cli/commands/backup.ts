@@ -1,4 +1,5 @@
 import { classifyPostHog } from '../../core/posthog.ts'
+import { PermafrostError } from '../../core/errors.ts'
 import { parseSelector } from '../../core/selector.ts'
 import { displayName } from '../../core/sql.ts'
 import { formatBytes, formatSeconds, plural } from '../../core/units.ts'
@@ -25,6 +26,7 @@ interface Options {
   readonly local?: boolean
   readonly fromLocal?: string
   readonly profile?: Profile
+  readonly serverFiles: readonly string[]
 }
 
 /** `permafrost backup` */
@@ -45,9 +47,16 @@ export const addBackup: AddCommand = (program, run) => {
     .addOption(profileOption('leave out what its tables’ names say is rebuildable or transient, with the reason'))
     .option('--local', 'keep the hard links of the freeze on the server’s own disks: an instant, no copy')
     .option('--from-local <id>', 'store that local snapshot, instead of the server as it is now')
+    .option(
+      '--server-files <directory>',
+      'the files below it as well: configuration, scripts (repeatable)',
+      collect,
+      [],
+    )
     .option('-n, --dry-run', 'show what would be frozen, and what would be missing')
     .action((options: Options, command) =>
       run(command, async (c) => {
+        if (options.serverFiles.length > 0) refuseWithoutServer(options)
         if (options.agent !== undefined) return byAgent(c, options)
         const selector = parseSelector(options.table.length > 0 ? options.table : c.config().config.select.tables)
         const wish = {
@@ -70,7 +79,12 @@ export const addBackup: AddCommand = (program, run) => {
 
         async function fromServer(): Promise<BackupResult> {
           const { backup } = await import('../../operations/backup.ts')
-          return backup(ctx, { ...wish, tags: options.tag, resume: options.resume ?? false })
+          return backup(ctx, {
+            ...wish,
+            tags: options.tag,
+            resume: options.resume ?? false,
+            serverFiles: options.serverFiles,
+          })
         }
 
         async function fromLocal(name: string): Promise<BackupResult> {
@@ -101,6 +115,11 @@ export const addBackup: AddCommand = (program, run) => {
         }
       }),
     )
+}
+
+function refuseWithoutServer({ agent, local, fromLocal }: Options): void {
+  if (agent !== undefined || local || fromLocal !== undefined)
+    throw new PermafrostError('USAGE', '--server-files goes with neither --agent nor --local nor --from-local')
 }
 
 async function byAgent(c: Composition, options: Options): Promise<number> {

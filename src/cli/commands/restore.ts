@@ -37,6 +37,7 @@ interface Options {
   readonly confirm?: string
   readonly dryRun?: boolean
   readonly profile?: Profile
+  readonly serverFiles?: string
 }
 
 /** `permafrost restore <backup>` */
@@ -62,9 +63,11 @@ export const addRestore: AddCommand = (program, run) => {
     .option('--replace', 'swap with what is there, in one step; what was there is kept under another name')
     .addOption(profileOption('ask afterwards what its people would look at first, and name pending deletions'))
     .option('--confirm <name>', 'the name that --replace would ask for')
+    .option('--server-files <directory>', 'nothing but the server’s files, into this new directory')
     .option('-n, --dry-run', 'show the plan, and change nothing')
     .action((name: string, options: Options, command) =>
       run(command, async (c) => {
+        if (options.serverFiles !== undefined) return layFiles(c, name, options.serverFiles)
         const wish = wishOf(options)
         const { prepareRestoreFrom } = await import('../../operations/restore.ts')
         const source = await sourceOf(c, name)
@@ -89,6 +92,18 @@ export const addRestore: AddCommand = (program, run) => {
         return exitCodeOf(result.findings)
       }),
     )
+}
+
+async function layFiles(c: Composition, name: string, directory: string): Promise<number> {
+  const { layServerFiles } = await import('../../operations/lay-server-files.ts')
+  const repository = await c.repository('read')
+  const { id } = await findBackup(repository, name)
+  const laid = await layServerFiles({ ...c.base(), repository }, id, directory)
+  c.output.answer(laid, () => [
+    `Laid ${plural(laid.files.length, 'file')} of ${id} into ${laid.directory}; copy from there what the server needs:`,
+    ...laid.files.map((path) => `  ${laid.directory}${path}`),
+  ])
+  return 0
 }
 
 /** A backup in the repository, or a local snapshot: `local:<id>`. */

@@ -22,6 +22,7 @@ import type { ServerInfo } from '../engine/engine.ts'
 import { readServerParts } from '../engine/parts.ts'
 import { isStaged } from '../engine/placing.ts'
 import { tableDirectories } from '../engine/shadow.ts'
+import { checkClusters } from './check-clusters.ts'
 import type { Context } from './context.ts'
 import { newUuids } from './new-uuids.ts'
 import { progressMeter } from './progress.ts'
@@ -115,6 +116,7 @@ export async function prepareRestoreFrom(
   })
   if (!options.wish.anyVersion && plan.steps.some(({ parts }) => parts > 0))
     refuseOlderServer(info.version, contents.clickhouse)
+  await checkClusters(engine, plan)
   const dropLeftReplicas = await checkReplicaPaths(engine, info, { plan, drop: options.wish.dropReplica ?? false })
   const execute = async (): Promise<RestoreResult> => {
     await dropLeftReplicas()

@@ -27,6 +27,7 @@ interface Options {
   readonly fromLocal?: string
   readonly profile?: Profile
   readonly serverFiles: readonly string[]
+  readonly incremental?: boolean
 }
 
 /** `permafrost backup` */
@@ -53,12 +54,19 @@ export const addBackup: AddCommand = (program, run) => {
       collect,
       [],
     )
+    .option('--incremental', 'of the native engine: only what its newest backup does not have')
     .option('-n, --dry-run', 'show what would be frozen, and what would be missing')
     .action((options: Options, command) =>
       run(command, async (c) => {
         if (options.serverFiles.length > 0) refuseWithoutServer(options)
+        const native = c.config().config.clickhouse.engine === 'native'
+        refuseOfOtherEngine(options, native)
         if (options.agent !== undefined) return byAgent(c, options)
         const selector = parseSelector(options.table.length > 0 ? options.table : c.config().config.select.tables)
+        if (native) {
+          const { answerNativeBackup } = await import('../native-answers.ts')
+          return answerNativeBackup(c, { selector, tags: options.tag, incremental: options.incremental ?? false })
+        }
         const wish = {
           selector,
           applyPatches: options.applyPatches ?? false,
@@ -115,6 +123,28 @@ export const addBackup: AddCommand = (program, run) => {
         }
       }),
     )
+}
+
+/** Of no effect is worse than refused. */
+function refuseOfOtherEngine(options: Options, native: boolean): void {
+  const frozen = [
+    'applyPatches',
+    'nonMergetree',
+    'dryRun',
+    'resume',
+    'keepUntil',
+    'local',
+    'fromLocal',
+    'profile',
+  ] as const
+  if (!native && options.incremental)
+    throw new PermafrostError(
+      'USAGE',
+      '--incremental is for the native engine: every other backup stores only what is new',
+    )
+  const flag = native ? frozen.find((name) => options[name]) : undefined
+  if (flag !== undefined || (native && options.serverFiles.length > 0))
+    throw new PermafrostError('USAGE', 'the native engine knows -t, --tag and --incremental only')
 }
 
 function refuseWithoutServer({ agent, local, fromLocal }: Options): void {

@@ -16,6 +16,7 @@ import type { AddCommand } from '../command.ts'
 import { confirmByName } from '../confirm.ts'
 import { findBackup } from '../find-backup.ts'
 import { findLocal, isLocal } from '../find-local.ts'
+import { isNative } from '../native-answers.ts'
 import { profileOption } from '../profile-option.ts'
 import type { Profile } from '../profile-option.ts'
 import type { Composition } from '../compose.ts'
@@ -67,6 +68,7 @@ export const addRestore: AddCommand = (program, run) => {
     .option('-n, --dry-run', 'show the plan, and change nothing')
     .action((name: string, options: Options, command) =>
       run(command, async (c) => {
+        if (isNative(name)) return byServer(c, name, options)
         if (options.serverFiles !== undefined) return layFiles(c, name, options.serverFiles)
         const wish = wishOf(options)
         const { prepareRestoreFrom } = await import('../../operations/restore.ts')
@@ -92,6 +94,15 @@ export const addRestore: AddCommand = (program, run) => {
         return exitCodeOf(result.findings)
       }),
     )
+}
+
+/** A backup that the server made is restored by the server. */
+async function byServer(c: Composition, name: string, options: Options): Promise<number> {
+  const { table, as, dryRun, partition, ...others } = options
+  if (partition.length > 0 || Object.keys(others).length > 0)
+    throw new PermafrostError('USAGE', 'a native backup is restored with -t, --as and --dry-run only')
+  const { answerNativeRestore } = await import('../native-answers.ts')
+  return answerNativeRestore(c, name, { table, as, ...(dryRun && { dryRun }) })
 }
 
 async function layFiles(c: Composition, name: string, directory: string): Promise<number> {

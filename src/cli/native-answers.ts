@@ -48,11 +48,12 @@ export async function answerNativeRestore(
   const { prepareNativeRestore } = await import('../operations/restore-native.ts')
   const backups = await listNative(await c.repository('read'))
   const backup = resolveBackup(name.slice(PREFIX.length), backups)
-  const { plan, run } = await prepareNativeRestore({ ...c.base(), engine: await c.engine() }, backup, {
+  const prepared = await prepareNativeRestore({ ...c.base(), engine: await c.engine() }, backup, {
     selector: parseSelector(options.table),
     names: parseNames(options.as),
   })
-  if (!options.dryRun) await run()
+  const { plan } = prepared
+  if (!options.dryRun) await prepared.run()
   c.output.answer(plan, () => [
     options.dryRun
       ? `Restore of ${plan.backup} would do this:`

@@ -11,10 +11,10 @@ export interface NativeOperation {
   /** A BACKUP or RESTORE that does not wait for its end. */
   readonly statement: Sql
   readonly signal: AbortSignal
-  readonly onProgress?: (progress: NativeProgress) => void
 }
 
-export interface NativeProgress {
+/** What it moved, as the server counts. */
+export interface NativeResult {
   readonly files: number
   readonly bytes: number
 }
@@ -31,14 +31,13 @@ const PAUSE = 500
  */
 export async function runNative(
   engine: Pick<Engine, 'query' | 'command'>,
-  { id, statement, signal, onProgress }: NativeOperation,
-): Promise<NativeProgress> {
+  { id, statement, signal }: NativeOperation,
+): Promise<NativeResult> {
   await engine.query(statement, { signal })
   for (;;) {
     const [row] = await engine.query(sql`SELECT * FROM system.backups WHERE id = ${id}`)
-    const progress = outcomeOf(id, row)
-    onProgress?.(progress)
-    if (progress.isOver) return progress
+    const { isOver, ...result } = outcomeOf(id, row)
+    if (isOver) return result
     try {
       await sleep(PAUSE, undefined, { signal })
     } catch (error) {
@@ -48,7 +47,7 @@ export async function runNative(
   }
 }
 
-function outcomeOf(id: string, row: Row | undefined): NativeProgress & { readonly isOver: boolean } {
+function outcomeOf(id: string, row: Row | undefined): NativeResult & { readonly isOver: boolean } {
   if (!row) {
     throw new PermafrostError('ENGINE_REFUSED', `the server knows nothing of ${id} any more: it was restarted`, {
       hint: 'run it again: what it wrote is no backup',
@@ -56,7 +55,7 @@ function outcomeOf(id: string, row: Row | undefined): NativeProgress & { readonl
   }
   const status = text(row, 'status')
   if (!RUNNING.has(status) && !DONE.has(status)) {
-    const said = String(row['error'] ?? '').slice(0, 500)
+    const [said = ''] = String(row['error'] ?? '').split(', Stack trace', 1)
     throw new PermafrostError('ENGINE_REFUSED', `the server ended ${id} with ${status}${said && `: ${said}`}`)
   }
   return { files: number(row, 'num_files'), bytes: number(row, 'total_size'), isOver: DONE.has(status) }

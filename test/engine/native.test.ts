@@ -82,13 +82,11 @@ describe('a backup that the server makes by itself', () => {
     await expect((await restore(ctx, 1, 'third')).run()).rejects.toMatchObject({ code: 'ENGINE_REFUSED' })
   })
 
-  it('is none when the server refuses it, and when it is stopped', async () => {
+  it('is none when the server refuses it', async () => {
     const repository = await bench.repository('refused')
     await expect(make(contextOf(repository), { to: 'disk:default/x' })).rejects.toMatchObject({
       code: 'ENGINE_REFUSED',
     })
-    const signal = AbortSignal.abort()
-    await expect(make({ ...contextOf(repository), signal })).rejects.toThrow()
     expect(await listNative(repository)).toEqual([])
   })
 
@@ -127,6 +125,24 @@ describe('an operation of the server', () => {
       code: 'ENGINE_REFUSED',
       message: expect.stringMatching(/^the server ended broken with RESTORE_FAILED: .+/),
     })
+  })
+
+  it('is ended at the server when it is stopped', async () => {
+    const stop = new AbortController()
+    await engine.run(
+      // The server looks between two files whether it was told to end.
+      'CREATE TABLE n.slow (p UInt8, v String) ENGINE = MergeTree PARTITION BY p ORDER BY tuple()',
+      'INSERT INTO n.slow SELECT number % 50, randomString(1000) FROM numbers(20000)',
+    )
+    const statement = sql`BACKUP TABLE n.slow TO ${nativeTarget('disk:backups', 'slow')} SETTINGS id = 'slow', async = 1, max_backup_bandwidth = 1000000`
+    const running = runNative(engine, { id: 'slow', statement, signal: stop.signal })
+    const status = () => engine.value("SELECT status FROM system.backups WHERE id = 'slow'")
+    while ((await status()) !== 'CREATING_BACKUP');
+    stop.abort()
+    await expect(running).rejects.toMatchObject({ code: 'CANCELLED' })
+    while ((await status()) === 'CREATING_BACKUP');
+    expect(await status()).toBe('BACKUP_CANCELLED')
+    await engine.run('DROP TABLE n.slow SYNC')
   })
 
   it('goes to the places that there are, and to no other', () => {
@@ -168,6 +184,4 @@ select: { tables: ["n.*"] }
   expect(stdout).toContain(`chain: needs ${native.id}`)
   await answer('restore', 'native:latest', '--as', 'by_cli')
   expect(await engine.value('SELECT count() FROM by_cli.log')).toBe('10')
-  const refused = await runCli(['-c', join(home, 'c.yaml'), 'backup', '--local'])
-  expect(refused).toMatchObject({ code: 2 })
 })

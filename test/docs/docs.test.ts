@@ -195,6 +195,17 @@ describe('the docs', () => {
     }
   })
 
+  it('name tests that there are', () => {
+    const text = readFileSync(join(root, 'docs', 'scenarios.md'), 'utf8')
+    const cited = [...text.matchAll(/\]\(\.\.\/(test\/[^)]+)\)((?:;? "[^"]+")+)/g)]
+    expect(cited.length).toBeGreaterThan(40)
+    for (const [, file = '', names = ''] of cited) {
+      const source = readFileSync(join(root, file), 'utf8')
+      for (const [, name = ''] of names.matchAll(/"([^"]+)"/g))
+        expect({ file, name, there: source.includes(name) }).toMatchObject({ there: true })
+    }
+  })
+
   it('map every folder of the source', () => {
     const map = readFileSync(join(root, 'AGENTS.md'), 'utf8')
     const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())

@@ -45,6 +45,11 @@ export function selects(selector: Selector, table: TableName): boolean {
   return !OWN_DATABASES.has(table.database) || matching.some((pattern) => !pattern.everywhere)
 }
 
+/** Does it leave nothing out? */
+export function isEverything({ patterns }: Selector): boolean {
+  return patterns.every(({ text, exclude }) => !exclude && text === '*.*')
+}
+
 /** Of these tables the ones that are meant. */
 export function selectTables<T extends TableName>(selector: Selector, tables: readonly T[]): readonly T[] {
   const selected = tables.filter((table) => selects(selector, table))

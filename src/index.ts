@@ -3,7 +3,7 @@
  * cli/compose.ts for how.
  *
  * @example
- * const storage = openStorage('file:///backups')
+ * const storage = await openStorage('file:///backups', { clock: () => new Date(), random: randomBytes })
  * const repository = await openRepository(storage, { secret, purpose: 'read' })
  * const backups = await listBackups(repository)
  */

@@ -13,6 +13,8 @@ import { thisFreezer } from '../engine/freezer.ts'
 import type { Context } from '../operations/context.ts'
 import { openRepository } from '../repository/repository.ts'
 import type { Purpose, Repository } from '../repository/repository.ts'
+import { createMeter } from '../storage/meter.ts'
+import type { Meter } from '../storage/meter.ts'
 import { nodeDisk } from '../storage/node-disk.ts'
 import { openStorage } from '../storage/open.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -22,6 +24,14 @@ import type { Output } from './output.ts'
 import { createProgress } from './progress.ts'
 import type { ProgressMode } from './progress.ts'
 
+/** How to reach another location than the configured one. */
+export interface Elsewhere {
+  /** Whose key and credentials: those of `repository`, unless it is said that it receives copies. */
+  readonly as?: 'repository' | 'copy'
+  /** Bytes a second, instead of `limits.upload`. */
+  readonly upload?: number | undefined
+}
+
 /** What a command works with. Everything is made here, and opened when it is asked for. */
 export interface Composition extends AsyncDisposable {
   readonly globals: Globals
@@ -30,14 +40,24 @@ export interface Composition extends AsyncDisposable {
   readonly signal: AbortSignal
   /** @throws CONFIG_INVALID */
   config(): LoadedConfig
-  storage(): Storage
+  storage(): Promise<Storage>
+  /** A connection of its own to any location. */
+  storageAt(url: string, options?: Elsewhere): Promise<Storage>
+  /** Counts what stores are asked for. */
+  readonly meter: Meter
   /** The secret of the repository, if one is configured. */
   key(): Secret | undefined
+  /** The secret behind a setting. */
+  secret(name: string, value: string | undefined): Secret | undefined
   repository(purpose: Purpose): Promise<Repository>
+  /** Another repository than the configured one. */
+  repositoryAt(url: string, purpose: Purpose, options?: Elsewhere): Promise<Repository>
   engine(): Promise<Engine>
   /** What operations need; the parts of it that need no engine, or no repository, are a Pick of it. */
   base(): Omit<Context, 'repository' | 'engine'>
   context(purpose: Purpose): Promise<Context>
+  /** The same from the beginning, by the configuration as it is now: for what lives long. */
+  fresh(): Composition
 }
 
 export const VERSION = readVersion()
@@ -52,6 +72,7 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     stderr: process_.stderr,
   })
   const clock = () => new Date()
+  const meter = createMeter(clock)
   const progress = createProgress({
     mode: progressMode(globals, process_),
     output,
@@ -70,17 +91,36 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
       file: globals.config,
       flags: { 'repository.url': { value: globals.repo, flag: '--repo' } },
     }))
-  const storage = () => {
+  const source = () => ({ ...process_, directory: config().directory })
+  const secret = (name: string, value: string | undefined) =>
+    value === undefined ? undefined : secretOf(name, value, source())
+  const storageAt: Composition['storageAt'] = async (url, { as = 'repository', upload } = {}) => {
+    const { limits, ...groups } = config().config
+    const credentials = Object.entries(groups[as].credentials).map(([name, value]): readonly [string, string] => [
+      name,
+      secretOf(`${as}.credentials.${name}`, value, source()).read(),
+    ])
+    return openStorage(url, {
+      credentials: Object.fromEntries(credentials),
+      limits: { ...limits, ...(upload !== undefined && { upload }) },
+      meter,
+      clock,
+      random: randomBytes,
+    })
+  }
+  const storage = async () => {
     const { url } = config().config.repository
-    if (url !== undefined) return openStorage(url)
+    if (url !== undefined) return storageAt(url)
     throw new PermafrostError('CONFIG_INVALID', 'no repository is configured', {
       hint: 'set repository.url, or give --repo file:///path',
     })
   }
-  const secret = (name: string, value: string | undefined) =>
-    value === undefined ? undefined : secretOf(name, value, { ...process_, directory: config().directory })
   const key = () => secret('repository.key', config().config.repository.key)
-  const repository = (purpose: Purpose) => openRepository(storage(), { secret: readKey(key()), purpose })
+  const repository = async (purpose: Purpose) => openRepository(await storage(), { secret: readKey(key()), purpose })
+  const repositoryAt: Composition['repositoryAt'] = async (url, purpose, to = {}) => {
+    const own = to.as === 'copy' ? secret('copy.key', config().config.copy.key) : undefined
+    return openRepository(await storageAt(url, to), { secret: readKey(own ?? key()), purpose })
+  }
   const base = (): Omit<Context, 'repository' | 'engine'> => {
     const { memory, workers = availableParallelism() } = config().config.limits
     return {
@@ -103,10 +143,15 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     signal: stop,
     config,
     storage,
+    storageAt,
+    meter,
     key,
+    secret,
     repository,
+    repositoryAt,
     base,
     engine: openEngine,
+    fresh: () => compose(globals, process_, signal),
     context: async (purpose) => ({ ...base(), repository: await repository(purpose), engine: await openEngine() }),
     [Symbol.asyncDispose]: async () => {
       progress.end()

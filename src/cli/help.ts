@@ -40,6 +40,7 @@ function environment(): readonly (readonly [string, string])[] {
   return [
     ['PERMAFROST_CONFIG', '--config'],
     ['PERMAFROST_PROGRESS', '--progress'],
+    ['PERMAFROST_AGENT_TOKEN', 'the token for --agent and operations'],
     ['NO_COLOR', '--no-color'],
     ...settings,
   ]

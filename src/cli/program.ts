@@ -1,13 +1,17 @@
 import { Command, CommanderError, Option } from 'commander'
 import { PermafrostError, toPermafrostError } from '../core/errors.ts'
 import type { AddCommand, Run } from './command.ts'
+import { addAgent } from './commands/agent.ts'
 import { addBackup } from './commands/backup.ts'
 import { addConfig } from './commands/config.ts'
+import { addCopy } from './commands/copy.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addExport } from './commands/export.ts'
 import { addForget } from './commands/forget.ts'
 import { addList } from './commands/list.ts'
+import { addOperations } from './commands/operations.ts'
 import { addPrune } from './commands/prune.ts'
 import { addQuery } from './commands/query.ts'
 import { addRepo } from './commands/repo.ts'
@@ -21,6 +25,8 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand
   ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore, addQuery]],
   ['TRUST', [addVerify, addDoctor]],
   ['SPACE', [addForget, addPrune]],
+  ['MOVE', [addCopy, addExport]],
+  ['RUN', [addAgent, addOperations]],
   ['SET UP', [addRepo, addConfig, addDemo]],
 ]
 

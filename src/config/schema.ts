@@ -18,8 +18,17 @@ const duration = text.transform((value, ctx) => {
   return z.NEVER
 })
 
+const rate = text.transform((value, ctx) => {
+  const bytes = parseBytes(value.replace(/\/s$/, ''))
+  if (bytes !== undefined && bytes > 0) return bytes
+  ctx.addIssue({ code: 'custom', message: `${value} is not a rate: write 20MiB/s` })
+  return z.NEVER
+})
+
 const places = (what: string) =>
   z.int().min(0).optional().describe(`Keep the newest backup of each of the newest ${what}.`)
+
+const cron = (what: string) => text.optional().describe(`When to make ${what}: \`0 */6 * * *\`.`)
 
 /** Values that may hold a secret are kept as they are written, and read when they are needed: see secrets.ts. */
 const secret = text.meta({ secret: true })
@@ -55,13 +64,34 @@ export const configSchema = z.strictObject({
     ),
   repository: z
     .strictObject({
-      url: text.optional().describe('Where backups go: `file:///path`.'),
+      url: text
+        .optional()
+        .describe('Where backups go: `file:///path`, `s3://bucket/prefix?region=…`; see locations.md for every kind.'),
       key: secret
         .optional()
         .describe('What opens it: `${file:/path}` of a key file, or a passphrase by `${env:NAME}`.'),
+      credentials: z
+        .record(z.string(), secret)
+        .meta({ secret: true })
+        .default({})
+        .describe(
+          'What the location asks for, by name, each as `${file:/path}` or `${env:NAME}`; without them the vendor’s own chain is used.',
+        ),
     })
     .prefault({})
     .describe('The repository that holds the backups.'),
+  copy: z
+    .strictObject({
+      to: z.array(text).default([]).describe('Where `permafrost copy` copies backups to, when no `--to` is given.'),
+      key: secret.optional().describe('What opens these repositories, when it is not `repository.key`.'),
+      credentials: z
+        .record(z.string(), secret)
+        .meta({ secret: true })
+        .default({})
+        .describe('What these locations ask for, as in `repository.credentials`.'),
+    })
+    .prefault({})
+    .describe('Second repositories: three copies, two kinds of store, one of them elsewhere.'),
   select: z
     .strictObject({
       tables: z
@@ -86,6 +116,44 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('What `permafrost forget` keeps, per server and selection of tables.'),
+  schedule: z
+    .strictObject({
+      backup: cron('a backup of what `select.tables` says'),
+      verify: cron('a verify of the newest backup, down to the content'),
+      drill: cron('a drill of the newest backup'),
+      prune: cron('`forget` by the retention policy, and a prune'),
+      timezone: text.default('UTC').describe('Whose clock the expressions go by: `Europe/Berlin`.'),
+      jitter: duration
+        .prefault('0s')
+        .describe('Start up to so much later, at random: spares a store that many agents share.'),
+    })
+    .prefault({})
+    .describe('When `permafrost agent` does what, as cron expressions.'),
+  agent: z
+    .strictObject({
+      listen: text.default('127.0.0.1:7171').describe('Address and port of the REST API and the console.'),
+      tokens: secret
+        .optional()
+        .describe('The file of tokens, as `${file:/path}`; `permafrost agent token add` writes into it.'),
+      certificate: text.optional().describe('TLS: the file of the certificate and its chain.'),
+      'private-key': text.optional().describe('TLS: the file of its private key.'),
+      traces: text.optional().describe('Where OpenTelemetry traces go, by OTLP over HTTP: `http://127.0.0.1:4318`.'),
+    })
+    .prefault({})
+    .describe('The long-running process: scheduler, REST API, console.'),
+  notify: z
+    .strictObject({
+      url: secret.optional().describe('A webhook: JSON is posted to it.'),
+      ping: secret
+        .optional()
+        .describe('A check that wants to hear of every backup, in the manner of healthchecks: `/start`, `/fail`.'),
+      on: z
+        .array(z.enum(['failed', 'overdue', 'damaged', 'recovered']))
+        .default(['failed', 'overdue', 'damaged', 'recovered'])
+        .describe('What the webhook is told.'),
+    })
+    .prefault({})
+    .describe('Who is told when something is wrong.'),
   drill: z
     .strictObject({
       checks: z
@@ -121,9 +189,15 @@ export const configSchema = z.strictObject({
         .max(64)
         .optional()
         .describe('Worker threads; as many as there are processors when not given.'),
+      upload: rate.optional().describe('The most that is sent to the store: `20MiB/s`.'),
+      download: rate.optional().describe('The most that is read from it.'),
+      silence: duration.prefault('60s').describe('A request in which nothing moves for so long is given up.'),
+      patience: duration
+        .prefault('5m')
+        .describe('How long a request that failed is tried again before the command gives up.'),
     })
     .prefault({})
-    .describe('How much of the machine to use.'),
+    .describe('How much of the machine, the line and the store’s patience to use.'),
 })
 
 export type Config = z.infer<typeof configSchema>

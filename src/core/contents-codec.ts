@@ -14,6 +14,7 @@ import {
 } from './manifest-codec.ts'
 import type { BackupContents, BackupSummary, PartitionEntry, Pointer, TableEntry, TableSchema } from './manifest.ts'
 import { must } from './corrupt.ts'
+import { decodeDefinitions } from './definitions.ts'
 
 // How a backup's record and its upper blocks are written down: JSON that names packs once and points to them by number.
 // Every decoder throws Corrupt on anything else.
@@ -35,18 +36,18 @@ export function decodeReach(value: unknown): readonly Pointer[] {
   return list(blocks, 'blocks').map((pointer) => decodePointer(pointer, packs))
 }
 
-export function encodeContents({ databases, tables, findings }: BackupContents): unknown {
+export function encodeContents({ databases, tables, definitions, findings }: BackupContents): unknown {
   const table = packTable()
   const rows = tables.map((entry) => ({
     ...entry,
     schema: encodePointer(entry.schema, table),
     partitions: encodePointer(entry.partitions, table),
   }))
-  return { metas: encodeRefs(table.packs), databases, tables: rows, findings }
+  return { metas: encodeRefs(table.packs), databases, tables: rows, ...(definitions && { definitions }), findings }
 }
 
 export function decodeContents(value: unknown): BackupContents {
-  const { metas, databases, tables, findings } = object(value)
+  const { metas, databases, tables, definitions, findings } = object(value)
   const packs = decodeRefs(metas)
   return {
     databases: list(databases, 'databases').map((row) => {
@@ -68,6 +69,7 @@ export function decodeContents(value: unknown): BackupContents {
         partitions: decodePointer(entry['partitions'], packs),
       }
     }),
+    ...(definitions !== undefined && { definitions: decodeDefinitions(definitions) }),
     findings: list(findings, 'findings').map(decodeFinding),
   }
 }

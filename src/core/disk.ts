@@ -32,6 +32,8 @@ export interface Disk {
   close(file: number): void
   makeDirectory(path: string): void
   rename(from: string, to: string): void
+  /** A second name for a file, on the same file system. */
+  link(from: string, to: string): void
   chown(path: string, owner: { readonly owner: number; readonly group: number }): void
   /** Make one file or directory survive a power cut. */
   sync(path: string): void

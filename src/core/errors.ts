@@ -18,6 +18,8 @@ export const ERRORS = {
   DRILL_FAILED: { exit: 14, http: 500, retryable: false, title: 'the drill did not pass' },
   FORMAT_TOO_NEW: { exit: 15, http: 500, retryable: false, title: 'written by a newer Permafrost' },
   ENGINE_REFUSED: { exit: 16, http: 400, retryable: false, title: 'ClickHouse said no' },
+  FORBIDDEN: { exit: 17, http: 403, retryable: false, title: 'the token does not allow this' },
+  TOO_MANY: { exit: 18, http: 429, retryable: true, title: 'too many requests' },
   CANCELLED: { exit: 130, http: 409, retryable: false, title: 'stopped on request' },
 } as const
 

@@ -21,11 +21,19 @@ export const layout = {
   condemned: { prefix: 'condemned/', key: (id: string) => `condemned/${id}` },
   revoked: { prefix: 'revoked/', key: (announcement: string) => `revoked/${announcement}` },
   pins: { prefix: 'pins/', key: (id: string) => `pins/${id}` },
+  /** Where a store without writes that are whole at once keeps those under way. */
+  unfinished: { prefix: 'tmp/' },
+  /** What `doctor` learned of the store. */
+  learned: { prefix: 'learned/', key: (id: string) => `learned/${id}` },
+  /** Where `doctor` tries things. */
+  scratch: { prefix: 'scratch/', of: (id: string) => `scratch/${id}/` },
   attest: {
     prefix: 'attest/',
     of: (backup: string) => `attest/${backup}/`,
     key: (backup: string, level: number, id: string) => `attest/${backup}/l${level}-${id}`,
   },
+  operations: { prefix: 'operations/', key: (id: string, stage: 'begin' | 'end') => `operations/${id}/${stage}` },
+  audit: { prefix: 'audit/', key: (id: string) => `audit/${id}` },
 } as const
 
 const PACK_KEY = /^(packs|meta)\/([0-9a-f]{2})\/(\2[0-9a-f]{62})$/

@@ -1,6 +1,6 @@
 import { must } from './corrupt.ts'
-import { tokenize } from './ddl.ts'
-import type { Token } from './ddl.ts'
+import { tokenize } from './tokenizer.ts'
+import type { Token } from './tokenizer.ts'
 import type { Sql } from './sql.ts'
 
 /** Settings that name disks of the server that the table came from. */

@@ -1,5 +1,6 @@
 import type { Hash128 } from './cityhash.ts'
 import { must } from './corrupt.ts'
+import type { Definitions } from './definitions.ts'
 import type { Finding } from './events.ts'
 import type { TableName } from './sql.ts'
 
@@ -81,12 +82,16 @@ export interface BlockEntry {
   readonly parts: number
 }
 
-export interface PartitionEntry {
+/** A partition, wherever its parts lie. */
+export interface PartitionFacts {
   /** `system.parts.partition_id`. */
   readonly id: string
   readonly rows: number
   readonly bytes: number
   readonly parts: number
+}
+
+export interface PartitionEntry extends PartitionFacts {
   /** Number of parts that were damaged at their source. */
   readonly suspect: number
   /** SHA-256 over the names and identities of its parts: equal digests mean an unchanged partition. */
@@ -111,8 +116,8 @@ export interface TableSchema {
   readonly samplingKey: string
 }
 
-/** A table in a backup's record. */
-export interface TableEntry extends TableName {
+/** A table as it was frozen, wherever its parts lie. */
+export interface TableFacts extends TableName {
   /** Absent on servers and databases that have none. */
   readonly uuid?: string
   readonly engine: string
@@ -121,6 +126,10 @@ export interface TableEntry extends TableName {
   readonly parts: number
   /** When its FREEZE was started. */
   readonly frozenAt: string
+}
+
+/** A table in a backup's record. */
+export interface TableEntry extends TableFacts {
   /** Block with the {@link TableSchema}. */
   readonly schema: Pointer
   /** Block with the table's {@link PartitionEntry} list. */
@@ -167,6 +176,8 @@ export interface BackupSummary {
 export interface BackupContents {
   readonly databases: readonly DatabaseEntry[]
   readonly tables: readonly TableEntry[]
+  /** Views, dictionaries, queues, functions: what holds no rows of its own. Absent in backups that have none. */
+  readonly definitions?: Definitions
   readonly findings: readonly Finding[]
 }
 

@@ -1,13 +1,34 @@
-import { PermafrostError } from './errors.ts'
-import type { PartitionEntry, TableEntry, TableSchema } from './manifest.ts'
-import { displayName } from './sql.ts'
+import type { ObjectEntry, QueueOffset, ServerEntry } from './definitions.ts'
+import { plainEngine } from './engine-edits.ts'
+import type { PartitionFacts, TableFacts, TableSchema } from './manifest.ts'
+import { tablesNamedBy } from './mentions.ts'
+import type { AccessWish } from './plan-access.ts'
+import { PHASES, planDefinitions } from './plan-definitions.ts'
+import type { OrderedStep, QueueWish } from './plan-definitions.ts'
+import { refuseConflicts } from './restore-conflicts.ts'
+import type { Planned } from './restore-conflicts.ts'
+import { nameKey, renamingOf } from './restore-names.ts'
+import type { NameWish } from './restore-names.ts'
+import { orderRestore } from './restore-order.ts'
+import { restoreTargets } from './restore-targets.ts'
+import { rewriteCreate } from './rewrite-create.ts'
 import type { TableName } from './sql.ts'
 
 /** What is wanted, out of the command line. */
-export interface RestoreWish {
-  /** Another database, or another name for the one table that is restored. */
-  readonly as?: { readonly database: string; readonly name?: string } | undefined
+export interface RestoreWish extends NameWish {
   readonly mode: RestoreMode
+  /** `detached` when not given: nothing consumes before somebody says so. */
+  readonly queues?: QueueWish | undefined
+  /** `plain`: replicated tables become plain ones. */
+  readonly engine?: 'plain' | undefined
+  /** Where the replicas of restored tables meet, with ClickHouse's macros, `{database}` and `{table}`. */
+  readonly replicaPath?: string | undefined
+  /** Bring users, roles and policies back as well. */
+  readonly access?: AccessWish | undefined
+  /** Restore to an older ClickHouse than the backup is of. */
+  readonly anyVersion?: boolean | undefined
+  /** Remove what a table that is lost left of this replica. */
+  readonly dropReplica?: boolean | undefined
 }
 
 /**
@@ -18,10 +39,10 @@ export type RestoreMode = 'all' | 'schema' | 'data' | 'detached' | 'replace'
 
 /** A table in the backup, with what of it is wanted. */
 export interface WantedTable {
-  readonly entry: TableEntry
+  readonly entry: TableFacts
   readonly schema: TableSchema
   /** All of its partitions, or those that were asked for. */
-  readonly partitions: readonly PartitionEntry[]
+  readonly partitions: readonly PartitionFacts[]
   /** Whether partitions were asked for by name. */
   readonly some: boolean
 }
@@ -38,15 +59,29 @@ export interface ExistingTable extends TableName {
  * What will be done to one table.
  * `create`: a new table, filled under another name and then renamed · `create-empty`: its definition only ·
  * `swap`: a new table takes the name of the one that is there, which stays under another · `swap-partitions`: the same for
- * partitions · `attach`: parts into a table that is there · `detach`: parts beside it.
+ * partitions · `attach`: parts into a table that is there · `detach`: parts beside it · `define`: a view, a dictionary and the
+ * like · `define-detached`: a queue that does not consume yet · `keep`: it is there already, and the same.
  */
-export type RestoreAction = 'create' | 'create-empty' | 'swap' | 'swap-partitions' | 'attach' | 'detach'
+export type RestoreAction =
+  | 'create'
+  | 'create-empty'
+  | 'swap'
+  | 'swap-partitions'
+  | 'attach'
+  | 'detach'
+  | 'define'
+  | 'define-detached'
+  | 'keep'
 
 export interface RestoreStep {
   readonly action: RestoreAction
   readonly source: TableName
   readonly target: TableName
   readonly engine: string
+  /** How it is made, with the names that it has after the restore. */
+  readonly create: string
+  /** It is attached and not created: a queue is not there yet, or the rows of a view are there before it. */
+  readonly attach?: { readonly uuid?: string; readonly inner?: TableName }
   readonly partitions: readonly string[]
   readonly parts: number
   readonly rows: number
@@ -58,15 +93,38 @@ export interface RestorePlan {
   readonly backup: string
   /** Databases that will be made. */
   readonly databases: readonly string[]
+  /** Functions that will be made, before everything else. */
+  readonly functions: readonly ServerEntry[]
+  /** Statements that make users, roles and policies, after everything else. */
+  readonly access: readonly string[]
+  /** In the order in which they are made. */
   readonly steps: readonly RestoreStep[]
+  readonly leftOut: readonly LeftOut[]
+  /** How far the queues had come: from there they are read again. Named as in the backup. */
+  readonly offsets: readonly QueueOffset[]
+}
+
+/** What is selected, and not restored all the same. */
+export interface LeftOut {
+  readonly object: TableName
+  readonly reason: string
 }
 
 export interface RestorePlanInput {
   readonly backup: string
   readonly wanted: readonly WantedTable[]
+  /** What is selected and holds no rows of its own. */
+  readonly objects: readonly ObjectEntry[]
+  readonly functions: readonly ServerEntry[]
+  readonly access: readonly string[]
+  readonly offsets: readonly QueueOffset[]
   readonly wish: RestoreWish
   readonly existing: readonly ExistingTable[]
   readonly databases: readonly string[]
+  /** Will tables of this database have UUIDs? */
+  readonly hasUuids: (database: string) => boolean
+  /** A UUID for a table that is restored, the same in every run of it and shared with no other. */
+  readonly uuidFor: (name: TableName) => string
   /** Has an earlier run of this very step begun and not ended? What it attached is no conflict then. */
   readonly isBegun: (step: RestoreStep) => boolean
 }
@@ -78,41 +136,70 @@ export interface RestorePlanInput {
  */
 export function planRestore(input: RestorePlanInput): RestorePlan {
   const { backup, wanted, wish, existing, databases } = input
-  if (wish.as?.name !== undefined && wanted.length !== 1) {
-    const as = displayName({ database: wish.as.database, name: wish.as.name })
-    throw new PermafrostError('USAGE', `--as ${as} needs exactly one table, and ${wanted.length} are selected`, {
-      hint: `give a database only: --as ${wish.as.database}`,
-    })
+  const targets = restoreTargets(input)
+  const renaming = renamingOf(targets)
+  const rewrite = ({ entry, create }: Pick<Rewritable, 'entry' | 'create'>): string => {
+    const to = targets.get(nameKey(entry)) ?? entry
+    const group = typeof wish.queues === 'object' ? wish.queues.group : undefined
+    const uuids = entry.uuid === undefined ? undefined : ([entry.uuid, input.uuidFor(to)] as const)
+    const { replicaPath, engine } = wish
+    return rewriteCreate(create, { renaming, from: entry, to, plain: engine === 'plain', replicaPath, uuids, group })
   }
   const planned = wanted.map((table): Planned => {
-    const target = { database: wish.as?.database ?? table.entry.database, name: wish.as?.name ?? table.entry.name }
-    const there = existing.find((candidate) => candidate.database === target.database && candidate.name === target.name)
-    return { table, there, step: stepFor(table, { target, action: actionFor(table, there, wish.mode) }) }
+    const target = targets.get(nameKey(table.entry)) ?? table.entry
+    const there = existing.find((candidate) => nameKey(candidate) === nameKey(target))
+    const create = rewrite({ entry: table.entry, create: table.schema.create })
+    const action = actionFor(table, there, wish.mode)
+    const engine = wish.engine === 'plain' ? plainEngine(table.entry.engine) : table.entry.engine
+    return { table, there, step: { ...stepFor(table, { target, action }), create, engine } }
   })
   refuseConflicts(planned, input)
-  const steps = planned.map(({ step }) => step)
+  const tables = planned.map((one): OrderedStep => orderedStep(one, targets))
+  const definitions = planDefinitions({
+    ...input,
+    targets,
+    queues: wish.queues ?? 'detached',
+    rewrite: (object) => rewrite({ entry: object, create: object.create }),
+    tables: tables.map(({ target }) => target),
+  })
+  const steps = orderRestore([...tables, ...definitions.steps]).map(({ step }) => step)
   const needed = new Set(steps.map((step) => step.target.database))
-  return { backup, databases: [...needed].filter((name) => !databases.includes(name)), steps }
+  const { leftOut } = definitions
+  const made = [...needed].filter((name) => !databases.includes(name))
+  return {
+    backup,
+    databases: made,
+    functions: input.functions,
+    access: input.access,
+    steps,
+    leftOut,
+    offsets: input.offsets,
+  }
 }
 
-interface Planned {
-  readonly table: WantedTable
-  readonly there: ExistingTable | undefined
-  readonly step: RestoreStep
+/** A statement, and what it made. */
+interface Rewritable {
+  readonly entry: TableName & { readonly uuid?: string }
+  readonly create: string
+}
+
+function orderedStep({ table, step }: Planned, targets: ReadonlyMap<string, TableName>): OrderedStep {
+  const names = tablesNamedBy(table.schema.create, table.entry.database)
+  const needs = names.map(({ table: name }) => targets.get(nameKey(name)) ?? name)
+  return { target: step.target, phase: PHASES.data, needs, step }
 }
 
 function stepFor(
   { entry, partitions }: WantedTable,
   { target, action }: Pick<RestoreStep, 'target' | 'action'>,
-): RestoreStep {
+): Omit<RestoreStep, 'create' | 'engine'> {
   const filled = action === 'create-empty' ? [] : partitions
-  const sum = (count: (partition: PartitionEntry) => number) =>
+  const sum = (count: (partition: PartitionFacts) => number) =>
     filled.reduce((total, partition) => total + count(partition), 0)
   return {
     action,
     source: { database: entry.database, name: entry.name },
     target,
-    engine: entry.engine,
     partitions: filled.map((partition) => partition.id),
     parts: sum((partition) => partition.parts),
     rows: sum((partition) => partition.rows),
@@ -134,115 +221,4 @@ function actionFor(table: WantedTable, there: ExistingTable | undefined, mode: R
     case 'all':
       return 'create'
   }
-}
-
-interface Conflict {
-  readonly message: string
-  readonly hint: readonly string[]
-}
-
-function refuseConflicts(planned: readonly Planned[], input: RestorePlanInput): void {
-  const conflicts = planned.flatMap((one) => conflictOf(one, input) ?? [])
-  const [first, ...others] = conflicts
-  if (!first) return
-  const more = others.length > 0 ? `, and ${others.length} more ${others.length === 1 ? 'conflict' : 'conflicts'}` : ''
-  throw new PermafrostError('CONFLICT', first.message + more, {
-    hint: first.hint,
-    detail: { conflicts: conflicts.map((conflict) => conflict.message) },
-  })
-}
-
-function conflictOf(
-  { table, there, step }: Planned,
-  { backup, wish, isBegun }: RestorePlanInput,
-): Conflict | undefined {
-  const { target } = step
-  const name = displayName(target)
-  const restore = `permafrost restore ${backup} -t ${shellQuote(displayName(table.entry))}`
-  switch (wish.mode) {
-    case 'all':
-    case 'schema': {
-      if (!there) return undefined
-      const beside = displayName({ database: target.database, name: `${target.name}_restored` })
-      return {
-        message: `${name} exists already`,
-        hint: [`restore beside it:  ${restore} --as ${shellQuote(beside)}`, `or replace it:  ${restore} --replace`],
-      }
-    }
-    case 'data':
-    case 'detached':
-      if (!there) return { message: `${name} does not exist`, hint: [`make it as well:  ${restore}`] }
-      return (
-        definitionConflict(table, there) ??
-        (wish.mode === 'data' && !isBegun(step) ? occupiedConflict(table, there, restore) : undefined)
-      )
-    case 'replace':
-      return there && table.some ? definitionConflict(table, there) : undefined
-  }
-}
-
-/** Rows would be there twice. */
-function occupiedConflict(table: WantedTable, there: ExistingTable, restore: string): Conflict | undefined {
-  const occupied = table.partitions.find((partition) => there.partitions.has(partition.id))
-  if (!occupied) return undefined
-  const partition = shellQuote(`${displayName(there)}:${occupied.id}`)
-  return {
-    message: `partition ${occupied.id} of ${displayName(there)} holds rows already`,
-    hint: [
-      `restore it beside:  ${restore} --as …`,
-      `or replace the partition:  ${restore} --partition ${partition} --replace`,
-    ],
-  }
-}
-
-function definitionConflict({ entry, schema }: WantedTable, there: ExistingTable): Conflict | undefined {
-  const difference = schemaDifference({ schema, engine: entry.engine }, there)
-  if (!difference) return undefined
-  return {
-    message: `${displayName(there)} has another definition than in the backup: ${difference}`,
-    hint: ['ATTACH would not notice. Restore it beside with --as, and copy with INSERT … SELECT'],
-  }
-}
-
-interface Defined {
-  readonly schema: TableSchema
-  readonly engine: string
-}
-
-/**
- * The first difference that makes parts of one table wrong in the other; ATTACH checks none of these. A column that came
- * after the backup is none: ClickHouse reads its default where a part lacks it.
- *
- * @returns a phrase, or nothing when parts fit
- */
-export function schemaDifference(backup: Defined, there: Defined): string | undefined {
-  const types = new Map(there.schema.columns.map((column) => [column.name, column.type]))
-  for (const { name, type } of backup.schema.columns) {
-    const now = types.get(name)
-    if (now === undefined) return `it has no column ${name}`
-    if (now !== type) return `column ${name} is ${now}, not ${type}`
-  }
-  for (const [what, key] of KEYS) {
-    if (backup.schema[key] !== there.schema[key])
-      return `${what} is ${there.schema[key] || 'empty'}, not ${backup.schema[key] || 'empty'}`
-  }
-  return family(backup.engine) === family(there.engine)
-    ? undefined
-    : `its engine is ${there.engine}, not ${backup.engine}`
-}
-
-const KEYS = [
-  ['PARTITION BY', 'partitionKey'],
-  ['ORDER BY', 'sortingKey'],
-  ['PRIMARY KEY', 'primaryKey'],
-  ['SAMPLE BY', 'samplingKey'],
-] as const
-
-/** Parts of a table and of its replicated twin are the same. */
-function family(engine: string): string {
-  return engine.replace(/^(Replicated|Shared)/, '')
-}
-
-function shellQuote(text: string): string {
-  return /^[\w.@%+=:,/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }

@@ -7,6 +7,10 @@ const HOUR = 3600
 export const SESSION_TTL = 24 * HOUR
 /** Seconds. Younger packs are not offered for condemnation: it saves a running writer from storing them again. */
 export const MIN_AGE = 24 * HOUR
+/** Seconds. A collector deletes within this time of its condemnation, or not at all. A day later nobody deletes by it any more, and a copy may bring its names back. */
+export const SWEEP_WITHIN = 6 * HOUR
+/** Seconds, at least, between condemnation and the second look, where `doctor` saw a list lag behind what was put. */
+export const SETTLE = 120
 /** Seconds. A forgotten backup stays as it was for this long. */
 export const SOFT_FORGET = 7 * 24 * HOUR
 /** Seconds that a restore's pin counts, should its maker be killed. */

@@ -45,9 +45,9 @@ export function selects(selector: Selector, table: TableName): boolean {
   return !OWN_DATABASES.has(table.database) || matching.some((pattern) => !pattern.everywhere)
 }
 
-/** Does it leave nothing out? */
-export function isEverything({ patterns }: Selector): boolean {
-  return patterns.every(({ text, exclude }) => !exclude && text === '*.*')
+/** Does it leave out nothing? */
+export function selectsEverything({ patterns }: Selector): boolean {
+  return patterns.every(({ exclude, text }) => !exclude && text === '*.*')
 }
 
 /** Of these tables the ones that are meant. */

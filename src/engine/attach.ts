@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { PendingMutation } from '../core/definitions.ts'
 import type { Disk } from '../core/disk.ts'
 import { PermafrostError } from '../core/errors.ts'
 import { compareParts } from '../core/part-name.ts'
@@ -6,6 +7,8 @@ import { displayName, sql } from '../core/sql.ts'
 import type { TableName } from '../core/sql.ts'
 import type { Engine } from './engine.ts'
 import { appendLedger, readLedger } from './ledger.ts'
+import { mutationFile } from './mutations.ts'
+import { giveTo } from './placing.ts'
 import { detachedPath, stagedPath } from './staged-path.ts'
 import { attachTable, detachTable } from './scratch.ts'
 import type { TableDirectory } from './shadow.ts'
@@ -24,6 +27,8 @@ export interface PlaceOptions {
   /** All directories of the table; the ledger lies in the first. */
   readonly directories: readonly TableDirectory[]
   readonly signal: AbortSignal
+  /** What the parts wait for: the table goes on with it. */
+  readonly mutations?: readonly PendingMutation[]
 }
 
 /**
@@ -33,13 +38,25 @@ export interface PlaceOptions {
 export async function placeParts(
   table: TableName,
   parts: readonly Placeable[],
-  { engine, disk, key, signal }: PlaceOptions,
+  { engine, disk, key, directories, mutations = [], signal }: PlaceOptions,
 ): Promise<void> {
   signal.throwIfAborted()
   await detachTable(engine, table)
   for (const { name, directory } of parts) disk.rename(stagedPath(directory, key, name), join(directory.local, name))
+  for (const mutation of mutations) writeMutation(mutation, directories, disk)
   for (const directory of new Set(parts.map((part) => part.directory))) disk.sync(directory.local)
   await attachTable(engine, table)
+}
+
+/** Where ClickHouse looks for it: beside the parts, on the first disk. */
+function writeMutation(mutation: PendingMutation, [first]: readonly TableDirectory[], disk: Disk): void {
+  if (!first) return
+  const path = join(first.local, mutationFile(mutation))
+  if (disk.exists(path)) return
+  const file = disk.open(path, 'create')
+  disk.write(file, Buffer.from(mutation.text))
+  disk.close(file)
+  giveTo(first, path, disk)
 }
 
 /**
@@ -57,7 +74,8 @@ export async function attachParts(
   for (const part of parts.toSorted((a, b) => compareParts(a.name, b.name))) {
     signal.throwIfAborted()
     moveToDetached(table, part, { disk, key, directories })
-    await engine.command(sql`ALTER TABLE ${table} ATTACH PART ${part.name}`)
+    // A replicated table takes a part with the content of another for an INSERT that was sent twice, and drops it.
+    await engine.command(sql`ALTER TABLE ${table} ATTACH PART ${part.name}`, { settings: { insert_deduplicate: 0 } })
   }
 }
 

@@ -1,4 +1,4 @@
-import { renameCreate } from '../core/ddl.ts'
+import { renameCreate } from '../core/create-statement.ts'
 import type { DatabaseEntry } from '../core/manifest.ts'
 import { identifier, sql, trusted } from '../core/sql.ts'
 import type { TableName } from '../core/sql.ts'
@@ -31,6 +31,9 @@ const PERMISSIVE: Readonly<Record<string, number>> = {
   allow_experimental_vector_similarity_index: 1,
   allow_experimental_statistics: 1,
   enable_time_time64_type: 1,
+  allow_experimental_live_view: 1,
+  allow_experimental_window_view: 1,
+  allow_experimental_kafka_offsets_storage_in_keeper: 1,
 }
 
 type Server = Pick<Engine, 'command'>
@@ -41,8 +44,13 @@ export async function createTable(
   { can }: Pick<ServerInfo, 'can'>,
   table: { readonly create: string; readonly as: TableName },
 ): Promise<void> {
+  await createObject(engine, { can }, renameCreate(table.create, table.as))
+}
+
+/** Make what a CREATE statement of a backup says, as it stands. */
+export async function createObject(engine: Server, { can }: Pick<ServerInfo, 'can'>, statement: string): Promise<void> {
   const settings = Object.fromEntries(Object.entries(PERMISSIVE).filter(([name]) => can.hasSetting(name)))
-  await engine.command(trusted(renameCreate(table.create, table.as)), { settings })
+  await engine.command(trusted(statement), { settings })
 }
 
 /** Make a table with the definition of another that is there. */

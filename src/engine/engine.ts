@@ -12,6 +12,12 @@ export interface QueryOptions {
   readonly timeout?: number | undefined
 }
 
+export interface StreamOptions extends QueryOptions {
+  readonly format: string
+  /** The server sends nothing before it has everything: old ones write an error that comes late into the rows. */
+  readonly whole?: boolean
+}
+
 /** A disk of the server, and where this machine sees it. */
 export interface ServerDisk {
   readonly name: string
@@ -53,7 +59,9 @@ export interface Engine extends AsyncDisposable {
    * The answer of a statement as ClickHouse sends it, in the statement's own FORMAT or this one. An error that comes late is
    * thrown at the end.
    */
-  stream(sql: Sql, options: QueryOptions & { readonly format: string }): AsyncIterable<Uint8Array>
+  stream(sql: Sql, options: StreamOptions): AsyncIterable<Uint8Array>
+  /** An INSERT, with its rows in the statement's own FORMAT. Never repeated by itself. */
+  insert(sql: Sql, rows: AsyncIterable<Uint8Array>, options?: QueryOptions): Promise<void>
   /** A statement that returns none. Never repeated by itself: FREEZE, ATTACH and INSERT are not idempotent. */
   command(sql: Sql, options?: QueryOptions): Promise<void>
 }

@@ -18,9 +18,14 @@ export interface PreflightInput {
   readonly parts: ServerParts
 }
 
+/** Does FREEZE leave out rows of this table that a SELECT shows? */
+export function keepsRowsElsewhere(table: Pick<Table, 'engine'>): boolean {
+  return !isMergeTree(table) && table.engine !== 'Buffer' && table.engine !== 'Set' && !NO_DATA.test(table.engine)
+}
+
 /** Engines that keep no rows of their own: their definition is all there is to them. */
 const NO_DATA =
-  /^(View|MaterializedView|LiveView|WindowView|Distributed|Merge|Dictionary|Null|Kafka|RabbitMQ|NATS|S3Queue|AzureQueue|FileLog|Generate\w*|Alias|Loop|.*(?:SQL|DB|ODBC|JDBC|S3|URL|HDFS|Azure\w*|Iceberg\w*|Hudi|DeltaLake\w*|Redis|Executable\w*))$/
+  /^(View|MaterializedView|LiveView|WindowView|Distributed|Merge|Dictionary|Null|Kafka|RabbitMQ|NATS|S3Queue|AzureQueue|FileLog|Generate\w*|Alias|Loop|.*(?:SQL|MongoDB|ODBC|JDBC|S3|URL|HDFS|Azure\w*|Iceberg\w*|Hudi|DeltaLake\w*|Redis|Executable\w*))$/
 
 /**
  * What FREEZE leaves out without a word, and what may go wrong while it lasts. Findings with severity `incomplete` mean that
@@ -59,6 +64,7 @@ export async function preflight(engine: Pick<Engine, 'query'>, input: PreflightI
       severity: 'warning' as const,
       object: nameOf(row),
       message: 'this replica is read-only: it may lack what others have',
+      hint: `when ZooKeeper has lost it:  SYSTEM RESTORE REPLICA ${nameOf(row)}  (ClickHouse 21.7 and newer)`,
     })),
     ...selected.flatMap(coverageFindings),
     ...diskFindings(input),
@@ -93,7 +99,10 @@ function coverageFindings(table: Table): readonly Finding[] {
     ]
   }
   const message = `engine ${table.engine} keeps its rows outside of MergeTree parts: they are not in the backup`
-  return [{ severity: 'incomplete', object, message, hint: `leave it out with -t '!${object}'` }]
+  const hint = keepsRowsElsewhere(table)
+    ? `read them with --non-mergetree, or leave it out with -t '!${object}'`
+    : `leave it out with -t '!${object}'`
+  return [{ severity: 'incomplete', object, message, hint }]
 }
 
 /** A freeze pins what it links: parts that are merged away meanwhile keep their space until the backup ends. */

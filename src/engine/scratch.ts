@@ -49,6 +49,16 @@ export async function detachTable(engine: Engine, table: TableName): Promise<voi
   }
 }
 
+/** Take a table out of the server until it is attached by hand. Old servers bring it back when they start. */
+export async function detachForGood(engine: Engine, table: TableName): Promise<void> {
+  try {
+    await engine.command(sql`DETACH TABLE ${table} PERMANENTLY`)
+  } catch (error) {
+    if (!isClickHouse(error, CLICKHOUSE.SYNTAX_ERROR)) throw error
+    await engine.command(sql`DETACH TABLE ${table}`)
+  }
+}
+
 export async function attachTable(engine: Engine, table: TableName): Promise<void> {
   await engine.command(sql`ATTACH TABLE ${table}`)
 }

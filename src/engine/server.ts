@@ -1,4 +1,5 @@
 import { createClient } from '@clickhouse/client'
+import { Readable } from 'node:stream'
 import type { DataFormat } from '@clickhouse/client'
 import { PermafrostError } from '../core/errors.ts'
 import { sql } from '../core/sql.ts'
@@ -87,11 +88,11 @@ export function serverEngine(options: ServerOptions): Engine {
       settings: { ...HEARTBEAT, ...call.settings },
     })
 
-  const stream: Engine['stream'] = async function* stream(statement, { format, ...call }) {
+  const stream: Engine['stream'] = async function* stream(statement, { format, whole = false, ...call }) {
     const answer = await run(async ({ query_id, abort_signal, clickhouse_settings }) => {
-      const { wait_end_of_query: _, ...settings } = clickhouse_settings
+      const { wait_end_of_query, ...settings } = clickhouse_settings
       // An answer may be larger than any memory, so the server sends it as it goes, and an error may come in the middle.
-      const asked = { ...settings, default_format: format as DataFormat }
+      const asked = { ...settings, ...(whole && { wait_end_of_query }), default_format: format as DataFormat }
       return client.exec({ query_id, abort_signal, clickhouse_settings: asked, query: statement.text })
     }, call)
     try {
@@ -104,12 +105,23 @@ export function serverEngine(options: ServerOptions): Engine {
     }
   }
 
+  const insert: Engine['insert'] = (statement, rows, call = {}) =>
+    run(async (parameters) => {
+      const answer = await client.exec({
+        ...parameters,
+        query: statement.text,
+        values: Readable.from(rows, { objectMode: false }),
+      })
+      for await (const _ of answer.stream);
+    }, call)
+
   let info: Promise<ServerInfo> | undefined
   return {
     location,
     describe: () => (info ??= describeServer({ query, location }, options.disks ?? {})),
     query,
     stream,
+    insert,
     command,
     [Symbol.asyncDispose]: () => client.close(),
   }

@@ -1,21 +1,26 @@
 import type { Finding } from '../core/events.ts'
 import { isThere } from '../core/disk-error.ts'
 import { PermafrostError } from '../core/errors.ts'
+import type { Classified } from '../core/posthog.ts'
 import { displayName } from '../core/sql.ts'
 import { selectTables } from '../core/selector.ts'
-import type { Selector } from '../core/selector.ts'
 import { isMergeTree, readCatalog } from '../engine/catalog.ts'
 import type { Table } from '../engine/catalog.ts'
 import type { ServerInfo } from '../engine/engine.ts'
 import { readServerParts } from '../engine/parts.ts'
 import type { ServerParts } from '../engine/parts.ts'
-import { applyPatches, hasPatches, preflight } from '../engine/preflight.ts'
+import { applyPatches, hasPatches, keepsRowsElsewhere, preflight } from '../engine/preflight.ts'
 import { tableDirectories } from '../engine/shadow.ts'
 import type { Context } from './context.ts'
+import type { FreezeWish } from './freeze-server.ts'
 
 /** What a backup will freeze, and what it already knows will be missing. */
 export interface BackupPlan {
   readonly tables: readonly Table[]
+  /** What has no parts, and whose rows are read. */
+  readonly rows: readonly Table[]
+  /** What is selected and is neither: its definition is kept. */
+  readonly objects: readonly Table[]
   readonly findings: readonly Finding[]
   /** `system.parts` from before the freeze. */
   readonly parts: ServerParts
@@ -28,10 +33,12 @@ export interface BackupPlan {
  */
 export async function planBackup(
   { engine, disk, signal }: Pick<Context, 'engine' | 'disk' | 'signal'>,
-  { selector, applyPatches: apply = false }: { readonly selector: Selector; readonly applyPatches?: boolean },
+  { selector, applyPatches: apply = false, nonMergeTree = false, classify }: FreezeWish,
 ): Promise<BackupPlan> {
   const info = await engine.describe()
-  const selected = selectTables(selector, await readCatalog(engine, info))
+  const meant = selectTables(selector, await readCatalog(engine, info))
+  const leftOut = meant.flatMap((table) => (isMergeTree(table) ? leftOutFinding(table, classify?.(table)) : []))
+  const selected = meant.filter((table) => !leftOut.some(({ object }) => object === displayName(table)))
   const mergeTrees = selected.filter(isMergeTree)
   if (mergeTrees.length === 0) {
     throw new PermafrostError('NOT_FOUND', 'no MergeTree table is selected: there is nothing to back up', {
@@ -40,6 +47,7 @@ export async function planBackup(
   }
   const onObjectDisks = mergeTrees.filter((table) => isOnObjectDisk(table, info))
   const tables = mergeTrees.filter((table) => !onObjectDisks.includes(table))
+  const rows = nonMergeTree ? selected.filter(keepsRowsElsewhere) : []
   refuseUnseenFiles(tables, info, disk)
   const databases = [...new Set(tables.map((table) => table.database))]
   let parts = await readServerParts(engine, info, databases)
@@ -49,11 +57,18 @@ export async function planBackup(
   // Applied patches stay in the list of parts for some minutes, and mean nothing any more.
   const findings = await preflight(engine, {
     info,
-    selected,
+    selected: selected.filter((table) => !rows.includes(table)),
     parts,
     tables: tables.filter((table) => !patched.includes(table)),
   })
-  return { tables, parts, findings: [...findings, ...onObjectDisks.map(objectDiskFinding)] }
+  const objects = selected.filter((table) => !isMergeTree(table) && !rows.includes(table))
+  return { tables, rows, objects, parts, findings: [...leftOut, ...findings, ...onObjectDisks.map(objectDiskFinding)] }
+}
+
+function leftOutFinding(table: Table, classified: Classified | undefined): readonly Finding[] {
+  if (!classified || classified.class === 'must keep') return []
+  const message = `${classified.class}, and left out: ${classified.reason}`
+  return [{ severity: 'note', object: displayName(table), message }]
 }
 
 function isOnObjectDisk(table: Table, info: ServerInfo): boolean {

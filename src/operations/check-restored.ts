@@ -7,6 +7,7 @@ import { keyOf } from '../engine/catalog.ts'
 import type { Engine } from '../engine/engine.ts'
 import { readServerParts } from '../engine/parts.ts'
 import type { ServerPart } from '../engine/parts.ts'
+import type { TableToRestore } from './restore-context.ts'
 
 /** The parts that the server has of a table, merged-away ones among them. */
 export async function partsOf(engine: Engine, table: TableName): Promise<ReadonlyMap<string, ServerPart>> {
@@ -59,4 +60,13 @@ export function reportMissing(table: TableName, missing: number, emit: Emit): vo
     message,
     hint: 'look at system.detached_parts',
   })
+}
+
+/** Parts that get new names lose what they waited for: only the user can say it again. */
+export function reportMutations({ step, mutations }: Pick<TableToRestore, 'step' | 'mutations'>, emit: Emit): void {
+  for (const { text } of mutations) {
+    const commands = /^commands: (.*)$/m.exec(text)?.[1]?.replaceAll(/\\(.)/g, '$1') ?? text
+    const message = `a mutation was not done when it was backed up, and some of its parts wait for it: ${commands}`
+    emit({ type: 'finding', severity: 'incomplete', object: displayName(step.target), message })
+  }
 }

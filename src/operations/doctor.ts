@@ -1,6 +1,7 @@
+import type { Check } from '../core/check.ts'
 import { isThere, listIfThere } from '../core/disk-error.ts'
 import { PermafrostError, toPermafrostError } from '../core/errors.ts'
-import type { ErrorCode } from '../core/errors.ts'
+import { layout } from '../core/layout.ts'
 import { sql, trusted } from '../core/sql.ts'
 import { formatBytes, plural } from '../core/units.ts'
 import { isMergeTree, readCatalog } from '../engine/catalog.ts'
@@ -11,16 +12,6 @@ import { clearStaleFreezes } from '../engine/unfreeze.ts'
 import { listBackups } from '../repository/backups.ts'
 import type { Repository } from '../repository/repository.ts'
 import type { Context } from './context.ts'
-
-export interface Check {
-  readonly name: string
-  readonly status: 'ok' | 'warning' | 'failed'
-  readonly message: string
-  /** What to do about it: sentences, or commands to paste. */
-  readonly hint?: readonly string[]
-  /** Of a failed check: what a command would have failed with. */
-  readonly code?: ErrorCode
-}
 
 /** What the doctor looks at; each part is opened by its own check, so that one failure does not hide the others. */
 export interface DoctorContext extends Omit<Context, 'repository' | 'engine'> {
@@ -150,7 +141,7 @@ function checkSpace({ disks }: ServerInfo): readonly Check[] {
 
 /** Write, read back, write again, delete: what a commit relies on. */
 async function checkStorage({ storage }: Repository, { random }: DoctorContext): Promise<Check> {
-  const key = `doctor/${Buffer.from(random(8)).toString('hex')}`
+  const key = `${layout.scratch.prefix}${Buffer.from(random(8)).toString('hex')}`
   const body = random(1024)
   await storage.put(key, body, { ifAbsent: true })
   try {

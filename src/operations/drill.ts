@@ -2,7 +2,7 @@ import { drillSample } from '../core/drill-sample.ts'
 import { hasCode, PermafrostError, toPermafrostError } from '../core/errors.ts'
 import type { BackupSummary, TableEntry } from '../core/manifest.ts'
 import type { WantedTable } from '../core/restore-plan.ts'
-import { isEverything, selectTables } from '../core/selector.ts'
+import { selectsEverything, selectTables } from '../core/selector.ts'
 import type { Selector } from '../core/selector.ts'
 import { displayName, identifier, sql, trusted } from '../core/sql.ts'
 import { formatBytes, plural } from '../core/units.ts'
@@ -60,7 +60,7 @@ export async function drill(ctx: DrillContext, options: DrillOptions): Promise<D
   const started = ctx.clock().getTime()
   const all = await wantedTables(ctx, options)
   const tables = await sampled(ctx, all, options)
-  const whole = isEverything(options.selector) && tables.every((table) => !table.some) && tables.length === all.length
+  const whole = selectsEverything(options.selector) && tables.every((table) => !table.some) && tables.length === all.length
   const work = () => rehearse(ctx, { tables, whole, options })
   const report = await withPin(ctx, { backup: options.backup.id, reason: 'drill' }, work)
   const result: DrillResult = {

@@ -2,11 +2,13 @@ import type { PartEntry } from '../core/manifest.ts'
 import type { TableName } from '../core/sql.ts'
 import { attachedBefore, attachParts, moveToDetached, placeParts } from '../engine/attach.ts'
 import type { Table } from '../engine/catalog.ts'
+import { isMergeTree } from '../engine/catalog.ts'
 import { createTable } from '../engine/create.ts'
 import { closeStaging } from '../engine/placing.ts'
 import { dropScratch, findScratch, findTable } from '../engine/scratch.ts'
 import { tableDirectories } from '../engine/shadow.ts'
-import { missingAttached, missingPlaced, partsOf, reportMissing } from './check-restored.ts'
+import { missingAttached, missingPlaced, partsOf, reportMissing, reportMutations } from './check-restored.ts'
+import { fillRows } from './fill-rows.ts'
 import type { RestoreContext, TableToRestore } from './restore-context.ts'
 import { isSuspect, stageParts } from './stage-parts.ts'
 
@@ -24,12 +26,14 @@ export interface FilledScratch {
  * @param make how to make it; by its CREATE statement in the backup, unless it must be like one that is there
  */
 export async function fillScratch(
-  { step, wanted, parts, key }: TableToRestore,
+  one: TableToRestore,
   scratch: TableName,
   ctx: RestoreContext & { readonly make?: (scratch: TableName) => Promise<void> },
 ): Promise<FilledScratch> {
   const { engine, info, disk, emit, signal } = ctx
-  const make = ctx.make ?? ((as: TableName) => createTable(engine, info, { create: wanted.schema.create, as }))
+  const { step, source, parts, mutations, key } = one
+  if (!isMergeTree(step)) return fillRows(one, scratch, ctx)
+  const make = ctx.make ?? ((as: TableName) => createTable(engine, info, { create: step.create, as }))
   const good = parts.filter((part) => !isSuspect({ part }))
   const { table, placed } = await openScratch({ scratch, good }, ctx, make)
   const directories = tableDirectories(table, info)
@@ -41,13 +45,14 @@ export async function fillScratch(
   for (const part of parts)
     if (before.has(part.name))
       ctx.progress.done({ parts: 1, bytes: part.bytes, reused: part.bytes, current: part.name })
-  const staged = await stageParts({ source: wanted.entry, table: step.target, parts: left, staging }, ctx)
+  const staged = await stageParts({ source, table: step.target, parts: left, staging }, ctx)
   const ready = staged.filter((part) => !isSuspect(part))
-  const place = { engine, disk, key, directories, signal }
+  const place = { engine, disk, key, directories, mutations, signal }
   if (ready.length > 0) await (direct ? placeParts : attachParts)(scratch, ready, place)
   for (const suspect of staged.filter(isSuspect)) moveToDetached(scratch, suspect, place)
 
-  const expected = good.filter((part) => before.has(part.name) || ready.some((one) => one.part === part))
+  if (!direct) reportMutations(one, emit)
+  const expected = good.filter((part) => before.has(part.name) || ready.some((it) => it.part === part))
   const loaded = await partsOf(engine, scratch)
   const missing = direct ? missingPlaced(expected, loaded).length : missingAttached(expected, loaded)
   reportMissing(step.target, missing, emit)

@@ -4,6 +4,7 @@ import { collect } from '../repository/collector.ts'
 import type { Collected } from '../repository/collector.ts'
 import { planCollection } from '../repository/collection-plan.ts'
 import type { CollectionPlan } from '../repository/collection-plan.ts'
+import { removeUnfinished } from '../repository/unfinished.ts'
 import type { Context } from './context.ts'
 
 type PruneContext = Pick<Context, 'repository' | 'clock' | 'random' | 'signal' | 'emit'>
@@ -40,9 +41,12 @@ export async function preparePrune(ctx: PruneContext, options: PruneOptions = {}
   })
   return {
     plan,
-    run: () => {
+    run: async () => {
       emit({ type: 'phase', phase: 'clean', message: `collecting ${plural(plan.dead.size, 'object')}` })
-      return collect(repository, plan, ctx)
+      const collected = await collect(repository, plan, ctx)
+      const before = new Date(clock().getTime() - (options.minAge ?? MIN_AGE) * 1000)
+      await removeUnfinished(repository.storage, { before, signal: ctx.signal })
+      return collected
     },
   }
 }

@@ -9,7 +9,8 @@ import { createTable } from '../engine/create.ts'
 import { closeStaging } from '../engine/placing.ts'
 import { findTable, keptName, renameTable, scratchName, swapTables } from '../engine/scratch.ts'
 import { tableDirectories } from '../engine/shadow.ts'
-import { missingAttached, partsOf, reportMissing } from './check-restored.ts'
+import { missingAttached, partsOf, reportMissing, reportMutations } from './check-restored.ts'
+import { defineObject } from './define-object.ts'
 import { fillScratch } from './fill-scratch.ts'
 import { replacePartitions } from './replace-partitions.ts'
 import type { RestoreContext, TableToRestore } from './restore-context.ts'
@@ -27,7 +28,7 @@ export interface RestoredTable {
 
 /** Restore one table, as its step says. */
 export async function restoreTable(one: TableToRestore, ctx: RestoreContext): Promise<RestoredTable> {
-  const { step, wanted } = one
+  const { step } = one
   const { action, target } = step
   const done = (parts: readonly PartEntry[], kept?: TableName): RestoredTable => {
     const sum = (count: (part: PartEntry) => number) => parts.reduce((total, part) => total + count(part), 0)
@@ -42,7 +43,7 @@ export async function restoreTable(one: TableToRestore, ctx: RestoreContext): Pr
   }
   switch (action) {
     case 'create-empty':
-      await createTable(ctx.engine, ctx.info, { create: wanted.schema.create, as: target })
+      await createTable(ctx.engine, ctx.info, { create: step.create, as: target })
       return done([])
     case 'create': {
       const scratch = scratchName(target.database, one.key)
@@ -59,6 +60,11 @@ export async function restoreTable(one: TableToRestore, ctx: RestoreContext): Pr
     case 'attach':
     case 'detach':
       return done(await intoExisting(one, ctx))
+    case 'define':
+    case 'define-detached':
+    case 'keep':
+      await defineObject(step, ctx)
+      return done([])
   }
 }
 
@@ -84,21 +90,17 @@ async function swap(
 }
 
 /** Into a table that is there: parts attached, or laid beside it for the user to attach. */
-async function intoExisting(
-  { step, wanted, parts, key }: TableToRestore,
-  ctx: RestoreContext,
-): Promise<readonly PartEntry[]> {
+async function intoExisting(one: TableToRestore, ctx: RestoreContext): Promise<readonly PartEntry[]> {
   const { engine, disk, emit, progress } = ctx
+  const { step, source, parts, key } = one
+  reportMutations(one, emit)
   const table = (await findTable(engine, step.target)) as Table
   const directories = tableDirectories(table, ctx.info)
   const before = attachedBefore(directories, { disk, key })
   const done = parts.filter((part) => before.has(part.name))
   for (const part of done) progress.done({ parts: 1, bytes: part.bytes, reused: part.bytes, current: part.name })
   const left = parts.filter((part) => !before.has(part.name))
-  const staged = await stageParts(
-    { source: wanted.entry, table: step.target, parts: left, staging: { directories, key } },
-    ctx,
-  )
+  const staged = await stageParts({ source, table: step.target, parts: left, staging: { directories, key } }, ctx)
   const good = staged.filter((part) => !isSuspect(part))
   const place = { ...ctx, key, directories }
   for (const part of step.action === 'detach' ? staged : staged.filter(isSuspect))

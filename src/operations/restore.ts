@@ -1,30 +1,43 @@
 import { createHash } from 'node:crypto'
+import type { PendingMutation, ServerEntry } from '../core/definitions.ts'
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import { PermafrostError } from '../core/errors.ts'
-import type { BackupSummary, PartEntry, PartitionEntry } from '../core/manifest.ts'
+import type { BackupSummary, DatabaseEntry, PartEntry } from '../core/manifest.ts'
+import { planAccess } from '../core/plan-access.ts'
+import { planFunctions } from '../core/plan-functions.ts'
+import { targetOf } from '../core/restore-names.ts'
 import { planRestore } from '../core/restore-plan.ts'
 import type { RestorePlan, RestoreStep, RestoreWish, WantedTable } from '../core/restore-plan.ts'
-import { selects, selectTables } from '../core/selector.ts'
+import { selects } from '../core/selector.ts'
 import type { PartitionChoice, Selector } from '../core/selector.ts'
-import { displayName } from '../core/sql.ts'
+import { refuseOlderServer } from '../core/server-version.ts'
+import { displayName, trusted } from '../core/sql.ts'
 import { formatBytes, plural } from '../core/units.ts'
+import { ACCESS, accessNames } from '../engine/access.ts'
 import { keyOf, readCatalog, readDatabases } from '../engine/catalog.ts'
-import { createDatabase } from '../engine/create.ts'
+import { createDatabase, createObject } from '../engine/create.ts'
+import { readServerEntries } from '../engine/definitions.ts'
+import type { ServerInfo } from '../engine/engine.ts'
 import { readServerParts } from '../engine/parts.ts'
 import { isStaged } from '../engine/placing.ts'
 import { tableDirectories } from '../engine/shadow.ts'
-import { readContents, readParts, readPartitions, readSchemas } from '../repository/backups.ts'
-import { poolOf } from './context.ts'
 import type { Context } from './context.ts'
-import { withPin } from './pin.ts'
+import { newUuids } from './new-uuids.ts'
 import { progressMeter } from './progress.ts'
+import { checkReplicaPaths } from './replica-paths.ts'
 import { restoreTable } from './restore-table.ts'
 import type { RestoredTable } from './restore-table.ts'
+import { repositorySource } from './repository-source.ts'
+import type { RestoreSource, SourceTable } from './restore-source.ts'
 import { stagingError } from './stage-parts.ts'
 
-export interface RestoreOptions {
+export interface RestoreOptions extends RestoreChoice {
   readonly backup: BackupSummary
+}
+
+/** What of a source is wanted, and how. */
+export interface RestoreChoice {
   readonly selector: Selector
   readonly partitions: readonly PartitionChoice[]
   readonly wish: RestoreWish
@@ -36,10 +49,12 @@ export interface RestoreResult {
   readonly findings: readonly Finding[]
 }
 
-/** A plan, and what it was made from. */
+/** A table of the source, with the partitions that are wanted. */
+type ChosenTable = SourceTable & Pick<WantedTable, 'some'>
+
+/** A plan, and what puts it into effect. */
 export interface PreparedRestore {
   readonly plan: RestorePlan
-  readonly wanted: readonly WantedTable[]
   /** Put it into effect. */
   run(): Promise<RestoreResult>
 }
@@ -50,82 +65,107 @@ export interface PreparedRestore {
  *
  * @throws NOT_FOUND, CONFLICT, USAGE, DAMAGED
  */
-export async function prepareRestore(ctx: Context, options: RestoreOptions): Promise<PreparedRestore> {
-  const { repository, engine } = ctx
-  const contents = await readContents(repository, options.backup.id)
-  const entries = selectTables(options.selector, contents.tables)
-  if (entries.length === 0)
-    throw new PermafrostError('NOT_FOUND', `no table of backup ${options.backup.id} is selected`, {
-      hint: `permafrost show ${options.backup.id}`,
+export function prepareRestore(ctx: Context, { backup, ...choice }: RestoreOptions): Promise<PreparedRestore> {
+  return prepareRestoreFrom(repositorySource(ctx, backup), ctx, choice)
+}
+
+/** The same, from any source. */
+export async function prepareRestoreFrom(
+  source: RestoreSource,
+  ctx: Omit<Context, 'repository'>,
+  options: RestoreChoice,
+): Promise<PreparedRestore> {
+  const { engine } = ctx
+  const contents = await source.read({ ...options, mode: options.wish.mode })
+  const { objects, server, offsets } = contents
+  if (contents.tables.length + objects.length === 0)
+    throw new PermafrostError('NOT_FOUND', `no table of backup ${source.name} is selected`, {
+      hint: `permafrost show ${source.name}`,
     })
-  const [partitions, schemas] = await Promise.all([
-    readPartitions(repository, entries),
-    readSchemas(repository, entries),
-  ])
-  const wanted = entries.flatMap((entry, index): readonly WantedTable[] => {
-    const schema = schemas[index]
-    if (!schema) return []
-    const chosen = choosePartitions({ entry, partitions: partitions[index] ?? [] }, options.partitions)
-    return chosen ? [{ entry, schema, ...chosen }] : []
+  const wanted = contents.tables.flatMap((table): readonly ChosenTable[] => {
+    const chosen = choosePartitions(table, options.partitions)
+    return chosen ? [{ ...table, ...chosen }] : []
   })
-  refuseUnknownPartitions(wanted, options)
+  refuseUnknownPartitions(wanted, source, options.partitions)
   const info = await engine.describe()
   const tables = await readCatalog(engine, info)
   const serverParts = await readServerParts(engine, info, [
-    ...new Set(wanted.map(({ entry }) => options.wish.as?.database ?? entry.database)),
+    ...new Set(wanted.map(({ entry }) => targetOf(entry, options.wish).database)),
   ])
   const databases = await readDatabases(engine)
   const plan = planRestore({
-    backup: options.backup.id,
+    backup: source.name,
     wanted,
+    objects,
+    offsets,
+    access: await accessStatements(ctx, { info, server, wish: options.wish }),
+    functions: planFunctions(server, server.length > 0 ? await readServerEntries(engine, info) : []),
     wish: options.wish,
+    hasUuids: databasesWithUuids(info, [...databases, ...contents.databases]),
+    uuidFor: await newUuids(engine, info, source.name),
     databases: databases.map((database) => database.name),
     existing: tables.map((table) => ({ ...table, partitions: activePartitions(serverParts.get(keyOf(table))) })),
     isBegun: (step) => {
       const table = tables.find((one) => keyOf(one) === keyOf(step.target))
       return (
         table !== undefined &&
-        isStaged({ directories: tableDirectories(table, info), key: restoreKey(options.backup.id, step) }, ctx.disk)
+        isStaged({ directories: tableDirectories(table, info), key: restoreKey(source.name, step) }, ctx.disk)
       )
     },
   })
+  if (!options.wish.anyVersion && plan.steps.some(({ parts }) => parts > 0))
+    refuseOlderServer(info.version, contents.clickhouse)
+  const dropLeftReplicas = await checkReplicaPaths(engine, info, { plan, drop: options.wish.dropReplica ?? false })
   const execute = async (): Promise<RestoreResult> => {
+    await dropLeftReplicas()
     for (const name of plan.databases) {
       await createDatabase(engine, info, {
         name,
         source: contents.databases.find((database) => database.name === name),
       })
     }
-    return runRestore(ctx, { plan, wanted })
+    for (const { statements } of plan.functions)
+      for (const statement of statements) await createObject(engine, info, statement)
+    const result = await runRestore(ctx, { plan, wanted, source, pending: contents.mutations })
+    // Last: a row policy would hide rows from the comparison with the manifest.
+    for (const statement of plan.access) await engine.command(trusted(statement))
+    return result
   }
-  const run = () => withPin(ctx, { backup: options.backup.id, reason: 'restore' }, execute)
-  return { plan, wanted, run }
+  return { plan, run: () => source.keep(execute) }
 }
 
-async function runRestore(outer: Context, { plan, wanted }: Omit<PreparedRestore, 'run'>): Promise<RestoreResult> {
+interface Execution {
+  readonly plan: RestorePlan
+  readonly wanted: readonly ChosenTable[]
+  readonly source: RestoreSource
+  readonly pending: readonly PendingMutation[]
+}
+
+async function runRestore(
+  outer: Omit<Context, 'repository'>,
+  { plan, wanted, source, pending }: Execution,
+): Promise<RestoreResult> {
   const { emit, findings } = collectFindings(outer.emit)
   const ctx = { ...outer, emit, info: await outer.engine.describe() }
   const total = { parts: sum(plan.steps, (step) => step.parts), bytes: sum(plan.steps, (step) => step.bytes) }
-  refuseWithoutSpace(plan, ctx.info.disks)
+  if (source.moves) refuseWithoutSpace(plan, ctx.info.disks)
   const progress = progressMeter(ctx, { phase: 'fetch', total })
-  await using pool = poolOf(ctx, (bytes) => progress.moved(bytes))
+  await using loader = source.open((bytes) => progress.moved(bytes))
   emit({
     type: 'phase',
     phase: 'fetch',
     message: `restoring ${plural(plan.steps.length, 'table')}, ${formatBytes(total.bytes)}`,
   })
   const tables: RestoredTable[] = []
-  for (const [index, step] of plan.steps.entries()) {
+  for (const step of plan.steps) {
     ctx.signal.throwIfAborted()
-    const table = wanted[index] as WantedTable
-    const parts = step.action === 'create-empty' ? [] : await partsOfTable(ctx, table)
+    const table = wanted.find(({ entry }) => keyOf(entry) === keyOf(step.source))
+    const parts = !table || step.action === 'create-empty' ? [] : await partsOfTable(table)
+    const key = restoreKey(plan.backup, step)
+    const mutations = pending.filter((one) => keyOf(one) === keyOf(step.source))
     try {
-      tables.push(
-        await restoreTable(
-          { step, wanted: table, parts, key: restoreKey(plan.backup, step) },
-          { ...ctx, pool, progress },
-        ),
-      )
+      const one = { step, source: step.source, parts, mutations, key }
+      tables.push(await restoreTable(one, { ...ctx, loader, progress }))
     } catch (error) {
       throw stagingError(error, step.target)
     }
@@ -133,10 +173,33 @@ async function runRestore(outer: Context, { plan, wanted }: Omit<PreparedRestore
   return { plan, tables, findings }
 }
 
-async function partsOfTable({ repository }: Context, table: WantedTable): Promise<readonly PartEntry[]> {
+async function partsOfTable({ partitions }: SourceTable): Promise<readonly PartEntry[]> {
   const parts: PartEntry[] = []
-  for (const partition of table.partitions) parts.push(...(await readParts(repository, partition)))
+  for (const partition of partitions) parts.push(...(await partition.entries()))
   return parts
+}
+
+/** Users, roles and policies come with everything, and only when it is wished. */
+async function accessStatements(
+  { engine }: Pick<Context, 'engine'>,
+  {
+    info,
+    server,
+    wish,
+  }: { readonly info: ServerInfo; readonly server: readonly ServerEntry[]; readonly wish: RestoreWish },
+): Promise<readonly string[]> {
+  const entries = ACCESS.flatMap((access) => server.filter(({ kind }) => kind === access.kind))
+  if (!wish.access || entries.length === 0) return []
+  return planAccess(entries, { there: await accessNames(engine, info), wish: wish.access })
+}
+
+/** Databases that are there come first; one that is made gets the engine that it had. */
+function databasesWithUuids(
+  { can }: Pick<ServerInfo, 'can'>,
+  databases: readonly Pick<DatabaseEntry, 'name' | 'engine'>[],
+): (name: string) => boolean {
+  const engineOf = (name: string) => databases.find((database) => database.name === name)?.engine
+  return (name) => can.hasColumn('tables', 'uuid') && engineOf(name) !== 'Ordinary'
 }
 
 /** Names a restore of a table, the same in every run of it and different for every other. */
@@ -146,24 +209,28 @@ function restoreKey(backup: string, step: RestoreStep): string {
 }
 
 function choosePartitions(
-  { entry, partitions }: { readonly entry: WantedTable['entry']; readonly partitions: readonly PartitionEntry[] },
+  { entry, partitions }: SourceTable,
   choices: readonly PartitionChoice[],
-): Pick<WantedTable, 'partitions' | 'some'> | undefined {
+): Pick<ChosenTable, 'partitions' | 'some'> | undefined {
   if (choices.length === 0) return { partitions, some: false }
   const ids = new Set(choices.filter((choice) => selects(choice.table, entry)).map((choice) => choice.id))
   const chosen = partitions.filter((partition) => ids.has(partition.id))
   return chosen.length > 0 ? { partitions: chosen, some: true } : undefined
 }
 
-function refuseUnknownPartitions(wanted: readonly WantedTable[], { partitions, backup }: RestoreOptions): void {
-  for (const choice of partitions) {
+function refuseUnknownPartitions(
+  wanted: readonly ChosenTable[],
+  source: RestoreSource,
+  choices: readonly PartitionChoice[],
+): void {
+  for (const choice of choices) {
     const found = wanted.some(
       ({ entry, partitions: chosen }) =>
         selects(choice.table, entry) && chosen.some((partition) => partition.id === choice.id),
     )
     if (!found)
-      throw new PermafrostError('NOT_FOUND', `backup ${backup.id} has no partition ${choice.text}`, {
-        hint: `permafrost show ${backup.id} --partitions`,
+      throw new PermafrostError('NOT_FOUND', `backup ${source.name} has no partition ${choice.text}`, {
+        hint: `permafrost show ${source.name} --partitions`,
       })
   }
 }

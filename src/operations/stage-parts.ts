@@ -9,9 +9,8 @@ import type { Staging } from '../engine/staged-path.ts'
 import type { TableDirectory } from '../engine/shadow.ts'
 import type { PartCheck } from '../repository/part-checker.ts'
 import type { Context } from './context.ts'
-import { loadAll } from './load-queue.ts'
-import type { Pool } from '../repository/pool.ts'
 import type { ProgressMeter } from './progress.ts'
+import type { PartLoader } from './restore-source.ts'
 
 /** A part that lies whole, checked and durable beside the table's data. */
 export interface StagedPart {
@@ -35,8 +34,8 @@ export interface StageRequest {
  */
 export async function stageParts(
   { source, table, parts, staging }: StageRequest,
-  ctx: Pick<Context, 'repository' | 'disk' | 'emit' | 'signal' | 'self'> & {
-    readonly pool: Pool
+  ctx: Pick<Context, 'disk' | 'emit' | 'self'> & {
+    readonly loader: PartLoader
     readonly progress: ProgressMeter
   },
 ): Promise<readonly StagedPart[]> {
@@ -61,7 +60,7 @@ export async function stageParts(
     .toSorted((a, b) => compareParts(a.part.name, b.part.name))
     .map(({ part, directory }) => ({ part, target: stagedPath(directory, staging.key, `tmp-${part.name}`) }))
   const damaged: string[] = []
-  await loadAll(requests, ctx, ({ part, target = '' }, result) => {
+  await ctx.loader.load(requests, ({ part, target = '' }, result) => {
     const one = byPart.get(part) as StagedPart
     const object = partOf(source, part)
     for (const message of problemsOf(part, result)) emit({ type: 'finding', severity: 'damage', object, message })

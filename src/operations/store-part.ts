@@ -56,7 +56,13 @@ export async function storePart(
       label,
       runs: group.map((run) => run.files.map(({ path, size, hash }) => ({ path, size, ...(hash && { hash }) }))),
     }
-    const { result } = await ctx.queue.add({ item, placement, bytes: group.reduce((sum, run) => sum + run.bytes, 0) })
+    const sum = (count: (run: StoreRun) => number) => group.reduce((total, run) => total + count(run), 0)
+    const { result } = await ctx.queue.add({
+      item,
+      placement,
+      bytes: sum((run) => run.bytes),
+      files: sum((run) => run.files.length),
+    })
     results.push(groups.length === 1 ? result : journaled(result, { part, group }, ctx))
   }
   const stored = Promise.all(results).then((all) => assemble(inspected, { plan, results: all }, ctx))

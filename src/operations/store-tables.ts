@@ -1,8 +1,7 @@
 import { hasCode } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
-import { encodeParts } from '../core/manifest-codec.ts'
 import type { PartEntry, PartitionEntry } from '../core/manifest.ts'
-import { compareParts, parsePartName } from '../core/part-name.ts'
+import { parsePartName } from '../core/part-name.ts'
 import { displayName } from '../core/sql.ts'
 import { storedFiles } from '../core/store-plan.ts'
 import { keyOf } from '../engine/catalog.ts'
@@ -11,11 +10,13 @@ import type { ServerPart, ServerParts } from '../engine/parts.ts'
 import type { FrozenPart } from '../engine/shadow.ts'
 import { readParts } from '../repository/backups.ts'
 import type { Journal } from '../repository/journal.ts'
-import type { MetaWriter, PendingBlock } from '../repository/meta-writer.ts'
+import type { MetaWriter } from '../repository/meta-writer.ts'
 import { partitionDigest } from '../repository/part-identity.ts'
 import type { Pool } from '../repository/pool.ts'
 import type { Repository } from '../repository/repository.ts'
 import type { FrozenTable } from './frozen-tables.ts'
+import { gatherPartition } from './gather-partition.ts'
+import type { GatheredPartition } from './gather-partition.ts'
 import { inspectParts } from './inspect-parts.ts'
 import type { InspectedPart } from './inspect-parts.ts'
 import type { Parents } from './parents.ts'
@@ -46,9 +47,6 @@ export interface StoreContext {
   readonly signal: AbortSignal
 }
 
-/** At most this many parts in a block: an unchanged partition is the same block in the next backup. */
-const PARTS_IN_BLOCK = 2000
-
 interface Partition {
   readonly table: Table
   readonly id: string
@@ -56,12 +54,6 @@ interface Partition {
   /** Whether it is the last of its table: the one that is written to, as a rule. */
   readonly newest: boolean
   readonly server: ReadonlyMap<string, ServerPart> | undefined
-}
-
-/** A partition whose blocks are with the meta writer; the entry needs their pointers, so it is made after the flush. */
-interface GatheredPartition {
-  readonly entry: () => PartitionEntry | undefined
-  readonly reused: number
 }
 
 /**
@@ -138,7 +130,7 @@ async function storePartition(
     { parts: partition.parts.filter((part) => !reused.has(part.name)), known },
     ctx,
   )
-  return { gathered: gather(partition, [...same.map((part) => Promise.resolve(part)), ...fresh], ctx) }
+  return { gathered: gatherPartition(partition, [...same.map((part) => Promise.resolve(part)), ...fresh], ctx) }
 }
 
 /** What does not read is stored again. */
@@ -187,46 +179,4 @@ async function storeFresh(
     storing.push((await storePart({ part, inspection, files: inspection.files ?? [] }, to)).stored)
   }
   return storing
-}
-
-async function gather(
-  { table, id }: Partition,
-  storing: readonly Promise<StoredPart | undefined>[],
-  { meta, journal, onDone }: StoreContext,
-): Promise<GatheredPartition> {
-  const done = storing.map(async (part) => {
-    const stored = await part
-    if (!stored) return undefined
-    const { entry, reused } = stored
-    onDone({ parts: 1, bytes: entry.bytes, reused, current: `${displayName(table)} ${entry.name}` })
-    if (reused < entry.bytes && !entry.suspect) await journal.add(table, entry)
-    return stored
-  })
-  const parts = (await Promise.all(done)).filter((part) => part !== undefined)
-  const entries = parts.map((part) => part.entry).sort((a, b) => compareParts(a.name, b.name))
-  const blocks: { readonly pending: PendingBlock; readonly parts: number }[] = []
-  for (let at = 0; at < entries.length; at += PARTS_IN_BLOCK) {
-    const chunk = entries.slice(at, at + PARTS_IN_BLOCK)
-    const { head, body } = encodeParts(chunk)
-    blocks.push({ pending: await meta.add(head, body), parts: chunk.length })
-  }
-  const sum = (count: (entry: PartEntry) => number) => entries.reduce((total, entry) => total + count(entry), 0)
-  const totals = {
-    id,
-    rows: sum((part) => part.rows),
-    bytes: sum((part) => part.bytes),
-    parts: entries.length,
-    suspect: sum((part) => (part.suspect ? 1 : 0)),
-    digest: partitionDigest(entries),
-  }
-  return {
-    entry: () =>
-      entries.length === 0
-        ? undefined
-        : {
-            ...totals,
-            blocks: blocks.map(({ pending, parts: count }) => ({ block: pending.pointer(), parts: count })),
-          },
-    reused: parts.reduce((total, part) => total + part.reused, 0),
-  }
 }

@@ -1,4 +1,4 @@
-import { tokenize } from '../core/ddl.ts'
+import { tokenize } from '../core/tokenizer.ts'
 import { PermafrostError, toPermafrostError } from '../core/errors.ts'
 import type { BackupSummary, TableEntry } from '../core/manifest.ts'
 import { selects, selectTables } from '../core/selector.ts'

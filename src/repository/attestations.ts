@@ -130,15 +130,23 @@ export interface Proof {
 /** How many of the newest records of each level are looked at: a sample or two may lie above the last whole check. */
 const LOOK_BACK = 3
 
-/** The proofs of backups, by id. A record that does not read proves nothing. */
-export async function readProofs(repository: Repository): Promise<ReadonlyMap<string, Proof>> {
+/**
+ * The proofs of backups, by id. A record that does not read proves nothing.
+ *
+ * @param options.known what was read before, by key: records never change. Added to
+ */
+export async function readProofs(
+  repository: Repository,
+  { known = new Map() }: { readonly known?: Map<string, Attestation | undefined> } = {},
+): Promise<ReadonlyMap<string, Proof>> {
   const { storage } = repository
   const limit = pLimit(storage.traits.connections)
   const keys: string[] = []
   for await (const { key } of storage.list(layout.attest.prefix)) if (ATTESTATION.test(key)) keys.push(key)
   const newest = [...Map.groupBy(keys, levelOf).values()].flatMap((group) => group.sort().slice(-LOOK_BACK))
-  const read = await Promise.all(newest.map((key) => limit(() => readAttestation(repository, key))))
-  const found = read.filter((one) => one !== undefined)
+  const unknown = newest.filter((key) => !known.has(key))
+  await Promise.all(unknown.map((key) => limit(async () => known.set(key, await readAttestation(repository, key)))))
+  const found = newest.flatMap((key) => known.get(key) ?? [])
   return new Map([...Map.groupBy(found, ({ backup }) => backup)].map(([id, list]) => [id, judge(list)]))
 }
 

@@ -63,19 +63,28 @@ export async function backupIds(
   return ids
 }
 
-/**
- * The backups of the repository, oldest first.
- *
- * @param options.newest read no more than this many of the newest
- */
+export interface ListOptions {
+  /** Read no more than this many of the newest. */
+  readonly newest?: number
+  readonly which?: 'kept' | 'forgotten'
+  /** What was read before, by id: records never change. Added to. */
+  readonly known?: Map<string, ListedBackup>
+}
+
+/** The backups of the repository, oldest first. */
 export async function listBackups(
   repository: Repository,
-  { newest, which = 'kept' }: { readonly newest?: number; readonly which?: 'kept' | 'forgotten' } = {},
+  { newest, which = 'kept', known = new Map() }: ListOptions = {},
 ): Promise<readonly ListedBackup[]> {
   const ids = await backupIds(repository, which)
   const limit = pLimit(repository.storage.traits.connections)
   const wanted = newest === undefined ? ids : ids.slice(-newest)
-  const backups = await Promise.all(wanted.map((id) => limit(() => listed(repository, id))))
+  const unknown = wanted.filter((id) => !known.has(id))
+  const read = await Promise.all(unknown.map((id) => limit(() => listed(repository, id))))
+  // One that does not read now may read the next time: the store may be at fault.
+  for (const backup of read) if (backup.outcome === 'read') known.set(backup.id, backup)
+  const fresh = new Map(read.map((backup) => [backup.id, backup]))
+  const backups = wanted.flatMap((id) => fresh.get(id) ?? known.get(id) ?? [])
   // Ids are exact to the second, and two backups may be made in one.
   return backups.sort((a, b) => compare(timeOf(a), timeOf(b)) || compare(a.id, b.id))
 }
@@ -89,13 +98,19 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
+/** @throws DAMAGED */
+export async function readSummary(repository: Repository, id: string): Promise<BackupSummary> {
+  return decoding(repository, layout.backups.key(id), async () =>
+    decodeSummary(sectionOf(await readBackupRecord(repository, id), 'summary')),
+  )
+}
+
 async function listed(repository: Repository, id: string): Promise<ListedBackup> {
   try {
-    return { outcome: 'read', id, summary: decodeSummary(sectionOf(await readBackupRecord(repository, id), 'summary')) }
+    return { outcome: 'read', id, summary: await readSummary(repository, id) }
   } catch (error) {
-    const message = error instanceof Corrupt || hasCode(error, 'DAMAGED') ? error.message : undefined
-    if (message === undefined) throw error
-    return { outcome: 'damaged', id, message }
+    if (!hasCode(error, 'DAMAGED')) throw error
+    return { outcome: 'damaged', id, message: error.message }
   }
 }
 

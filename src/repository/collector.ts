@@ -1,20 +1,26 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isClosable, nextCollect } from '../core/collect-steps.ts'
 import type { CollectState } from '../core/collect-steps.ts'
 import { PermafrostError } from '../core/errors.ts'
 import { layout } from '../core/layout.ts'
+import { SWEEP_WITHIN } from '../core/safety.ts'
 import type { CollectionPlan } from './collection-plan.ts'
+import { trimHistory } from './history.ts'
+import { settleTime } from './learned.ts'
 import { rememberBackups } from './known-backups.ts'
 import { condemn, readCondemned, revoke } from './marks.ts'
 import type { Random } from './marks.ts'
 import { reachable } from './reachable.ts'
 import { readFormatText } from './repository.ts'
 import type { Repository } from './repository.ts'
-import { listPacks, liveBackups, readAnnounced } from './take-stock.ts'
+import { isRunning, listPacks, liveBackups, readAnnounced } from './take-stock.ts'
 
 export interface CollectOptions {
   readonly random: Random
   readonly clock: () => Date
   readonly signal: AbortSignal
+  /** Wait so many seconds; a timer, unless a test has a clock of its own. */
+  readonly pause?: ((seconds: number) => Promise<void>) | undefined
 }
 
 /** What was deleted. */
@@ -38,7 +44,7 @@ const DELETED_AT_ONCE = 1000
 export async function collect(
   repository: Repository,
   plan: CollectionPlan,
-  { random, clock, signal }: CollectOptions,
+  { random, clock, signal, pause = timer(signal) }: CollectOptions,
 ): Promise<Collected> {
   const { storage } = repository
   const now = clock()
@@ -57,6 +63,7 @@ export async function collect(
           own.push(id)
           await condemn(repository, { id, at: now.toISOString(), objects }, random)
         }
+        await settle(repository, pause)
         break
       case 'look-announced':
         seen = (await readAnnounced(repository, context)).keys
@@ -71,6 +78,7 @@ export async function collect(
         const packs = state.dead.filter((key) => !key.startsWith(layout.backups.prefix))
         for (const keys of [...chunks(packs, DELETED_AT_ONCE), ...chunks(records, DELETED_AT_ONCE)]) {
           signal.throwIfAborted()
+          refuseLate(clock, now)
           await storage.delete(keys)
           deleted.push(...keys)
         }
@@ -98,6 +106,15 @@ export async function collect(
   }
 }
 
+async function settle(repository: Repository, pause: (seconds: number) => Promise<void>): Promise<void> {
+  const seconds = await settleTime(repository)
+  if (seconds > 0) await pause(seconds)
+}
+
+function timer(signal: AbortSignal): (seconds: number) => Promise<void> {
+  return (seconds) => sleep(seconds * 1000, undefined, { signal })
+}
+
 /** What the dead left behind. None of it protects anything any more. */
 async function tidy(
   repository: Repository,
@@ -115,18 +132,29 @@ async function tidy(
   await storage.delete([...buried.flatMap(([, marks]) => marks), ...plan.leftMarks])
   for (const name of plan.revoke) await revoke(repository, { name, at: clock().toISOString() }, random)
   await storage.delete([...[...plan.settled, ...plan.revoke].map(layout.pending.key), ...plan.expired])
-  await closeForeign(repository)
+  await closeForeign(repository, clock())
+  await trimHistory(repository)
 }
 
-/** Records of collectors that died after their sweep. */
-async function closeForeign(repository: Repository): Promise<void> {
-  const open = await readCondemned(repository)
+/**
+ * Records of collectors that died after their sweep. A copy brings names back that were deleted, so a record is closed only
+ * when its owner, should it be alive after all, would not delete by it any more.
+ */
+async function closeForeign(repository: Repository, now: Date): Promise<void> {
+  const open = (await readCondemned(repository)).filter(({ at }) => !isRunning({ at: new Date(at) }, now))
   if (open.length === 0) return
   // Listed after they were read: a name that is not there now never comes back.
   const there = new Set((await listPacks(repository)).keys())
   for await (const { key } of repository.storage.list(layout.backups.prefix)) there.add(key)
   const closable = open.filter(({ objects }) => isClosable(objects, there))
   await repository.storage.delete(closable.map(({ id }) => layout.condemned.key(id)))
+}
+
+function refuseLate(clock: () => Date, condemned: Date): void {
+  if (clock().getTime() - condemned.getTime() < SWEEP_WITHIN * 1000) return
+  throw new PermafrostError('CONFLICT', 'this prune was held up for hours, and deletes no more', {
+    hint: 'permafrost prune',
+  })
 }
 
 async function refuseOtherFormat({ storage }: Repository, before: string): Promise<void> {

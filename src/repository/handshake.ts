@@ -1,3 +1,4 @@
+import pLimit from 'p-limit'
 import { beginCommit, nextCommit } from '../core/commit-steps.ts'
 import type { CommitState } from '../core/commit-steps.ts'
 import { layout } from '../core/layout.ts'
@@ -127,6 +128,14 @@ async function objectsThere(repository: Repository, prepared: Prepared): Promise
       const expected = reach.get(key)
       if (reach.has(key) && (expected === undefined || expected === size)) there.add(key)
     }
+    // A list may lag behind what was put a moment ago; a look at the object itself does not.
+    const limit = pLimit(repository.storage.traits.connections)
+    const look = async (key: string, expected: number | undefined): Promise<void> => {
+      const found = await repository.storage.head(key)
+      if (found && (expected === undefined || expected === found.size)) there.add(key)
+    }
+    const unlisted = [...reach].filter(([key]) => !there.has(key))
+    await Promise.all(unlisted.map(([key, expected]) => limit(() => look(key, expected))))
   }
   if (backup !== undefined && (await prepared.isBackupThere?.())) there.add(layout.backups.key(backup))
   return there

@@ -68,6 +68,12 @@ export function makeKeys(suite: Suite, random: RandomBytes): Keys {
 const NOTHING = new Uint8Array(32)
 export const plainKeys: Keys = { suite: 'none', list: NOTHING, meta: NOTHING, publicKey: NOTHING, privateKey: NOTHING }
 
+/** Do these keys read what those wrote? Then packs may go from one repository to the other as they are. */
+export function sharesKeys(a: Keys, b: Keys): boolean {
+  const same = (one: Uint8Array, other: Uint8Array) => one.length === other.length && timingSafeEqual(one, other)
+  return a.suite === b.suite && same(a.publicKey, b.publicKey) && same(a.list, b.list)
+}
+
 /** Who a slot is made for. */
 export interface SlotOwner {
   /** The text of a key file, or a passphrase. */

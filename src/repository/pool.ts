@@ -20,6 +20,8 @@ export interface Pool extends Tasks, AsyncDisposable {
 
 export interface PoolOptions {
   readonly storage: Storage
+  /** Where packs are fetched from, when that is another storage than they are put into. */
+  readonly source?: Storage | undefined
   /** Worker threads; 0 runs the tasks on this thread, one after another, for tests that count and stop calls. */
   readonly workers: number
   /** Bytes for pack buffers. */
@@ -63,6 +65,7 @@ export function openPool(options: PoolOptions): Pool {
     store: run('store'),
     load: run('load'),
     scrub: run('scrub'),
+    recode: run('recode'),
     [Symbol.asyncDispose]: () => threads.close(),
   }
 }
@@ -75,6 +78,7 @@ function oneByOne(tasks: Tasks): Tasks {
     store: (job) => limit(() => tasks.store(job)),
     load: (job) => limit(() => tasks.load(job)),
     scrub: (job) => limit(() => tasks.scrub(job)),
+    recode: (job) => limit(() => tasks.recode(job)),
   }
 }
 
@@ -85,7 +89,7 @@ function targetWithin({ memory, workers, packTarget }: PoolOptions): number {
   return target
 }
 
-function hostOf({ storage, signal, onBytes }: PoolOptions): Host {
+function hostOf({ storage, source = storage, signal, onBytes }: PoolOptions): Host {
   return {
     put: async ({ id, bytes }) => {
       await storage.put(layout.packs.key(id), bytes, { ifAbsent: true, ...(signal && { signal }) })
@@ -94,7 +98,7 @@ function hostOf({ storage, signal, onBytes }: PoolOptions): Host {
     },
     fetch: async (pack, range) => {
       const key = (pack.kind === 'meta' ? layout.meta : layout.packs).key(pack.id)
-      const bytes = await storage.get(key, { range, ...(signal && { signal }) })
+      const bytes = await source.get(key, { range, ...(signal && { signal }) })
       onBytes?.(bytes?.length ?? 0, 'in')
       return bytes
     },

@@ -17,6 +17,8 @@ export interface Reachable {
    * @throws DAMAGED when a block on the way does not read
    */
   from(pointers: readonly Pointer[]): Promise<Objects>
+  /** The sessions whose data keys open these packs. @throws DAMAGED */
+  sessions(pointers: readonly Pointer[]): Promise<ReadonlySet<string>>
 }
 
 /** Heads that are fetched at a time; they stay in memory, what came with them does not. */
@@ -42,24 +44,38 @@ export function reachable(repository: Repository): Reachable {
     return pointers.map((pointer) => known.get(keyOf(pointer)) as BlockHead)
   }
 
+  /** Each block on the way down once. */
+  const walk = async (
+    pointers: readonly Pointer[],
+    visit: (pointer: Pointer, head: BlockHead) => void,
+  ): Promise<void> => {
+    const visited = new Set<string>()
+    for (let level = pointers; level.length > 0;) {
+      const fresh = new Map(level.map((pointer) => [keyOf(pointer), pointer] as const))
+      for (const key of fresh.keys()) if (visited.has(key)) fresh.delete(key)
+      const blocks = [...fresh.values()]
+      const found = await heads(blocks)
+      for (const [index, pointer] of blocks.entries()) visit(pointer, found[index] as BlockHead)
+      for (const key of fresh.keys()) visited.add(key)
+      level = found.flatMap((head) => head.blocks)
+    }
+  }
+
   return {
     heads,
     from: async (pointers) => {
       const found = new Map<string, number | undefined>()
-      const visited = new Set<string>()
-      for (let level = pointers; level.length > 0;) {
-        const fresh = level.filter((pointer) => !visited.has(keyOf(pointer)))
-        for (const pointer of fresh) {
-          visited.add(keyOf(pointer))
-          found.set(layout.meta.key(pointer.pack.id), undefined)
-        }
-        const below: Pointer[] = []
-        for (const { packs, blocks } of await heads(fresh)) {
-          for (const { id, bytes } of packs) found.set(layout.packs.key(id), bytes)
-          below.push(...blocks)
-        }
-        level = below
-      }
+      await walk(pointers, ({ pack }, { packs }) => {
+        found.set(layout.meta.key(pack.id), undefined)
+        for (const { id, bytes } of packs) found.set(layout.packs.key(id), bytes)
+      })
+      return found
+    },
+    sessions: async (pointers) => {
+      const found = new Set<string>()
+      await walk(pointers, (_pointer, head) => {
+        for (const session of head.sessions) found.add(session)
+      })
       return found
     },
   }

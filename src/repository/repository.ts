@@ -56,6 +56,8 @@ export interface InitOptions {
   readonly packTarget: number
   readonly at: Date
   readonly random: RandomBytes
+  /** Of another repository, so that its packs can be copied as they are. */
+  readonly keys?: Keys | undefined
 }
 
 /**
@@ -66,7 +68,7 @@ export interface InitOptions {
  */
 export async function initRepository(storage: Storage, options: InitOptions): Promise<Repository> {
   await refuseOccupied(storage)
-  const keys = makeKeys(options.suite, options.random)
+  const keys = options.keys ?? makeKeys(options.suite, options.random)
   if (options.suite !== 'none') {
     const owner = { secret: requireSecret(options.secret), role: 'owner', label: 'init', created: options.at } as const
     await putSlot(storage, { keys, owner }, options.random)
@@ -150,11 +152,13 @@ function requireSecret(secret: string | undefined): string {
   throw new PermafrostError('CONFIG_INVALID', 'the repository is encrypted and no key is configured', { hint })
 }
 
-async function refuseOccupied(storage: Storage): Promise<void> {
+/** @throws CONFLICT when there is a repository already, or anything else */
+export async function refuseOccupied(storage: Storage): Promise<void> {
   if (await storage.head(layout.format)) throw occupied(storage)
   for await (const { key } of storage.list('')) {
-    // What a killed init leaves behind; anything else is somebody else's.
-    if (key.startsWith(layout.keys.slots) || layout.recovery.includes(key)) continue
+    // What a killed init or a doctor leaves behind; anything else is somebody else's.
+    if (key.startsWith(layout.keys.slots) || key.startsWith(layout.scratch.prefix) || layout.recovery.includes(key))
+      continue
     const hint = 'choose an empty location'
     throw new PermafrostError('CONFLICT', `${storage.location} is not empty: it holds ${key}`, { hint })
   }

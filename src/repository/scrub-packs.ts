@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { MIB } from '../core/units.ts'
-import type { PackSource, PackToFetch } from './load-parts.ts'
+import type { PackSource, PackToFetch } from './open-frames.ts'
 
 export interface ScrubJob {
   readonly packs: readonly (PackToFetch & { readonly bytes: number })[]

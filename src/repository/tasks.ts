@@ -3,13 +3,17 @@ import { diskError } from '../core/disk-error.ts'
 import { inspectPart } from './inspect-part.ts'
 import type { Inspection } from './inspect-part.ts'
 import { loadParts } from './load-parts.ts'
-import type { LoadJob, PackSource } from './load-parts.ts'
+import type { LoadJob } from './load-parts.ts'
+import type { PackSource } from './open-frames.ts'
+import type { PackSink } from './pack-chain.ts'
 import type { PartCheck } from './part-checker.ts'
 import { packBufferSize } from './pack-writer.ts'
+import { recodeParts } from './recode-parts.ts'
+import type { RecodeJob, RecodeResult } from './recode-parts.ts'
 import { scrubPacks } from './scrub-packs.ts'
 import type { ScrubJob, ScrubResult } from './scrub-packs.ts'
 import { storeParts } from './store-parts.ts'
-import type { PackSink, StoreJob, StoreResult } from './store-parts.ts'
+import type { StoreJob, StoreResult } from './store-parts.ts'
 
 export interface InspectJob {
   readonly directories: readonly string[]
@@ -27,6 +31,7 @@ export interface Tasks {
   store(job: StoreJob): Promise<readonly StoreResult[]>
   load(job: LoadJob): Promise<readonly PartCheck[]>
   scrub(job: ScrubJob): Promise<readonly ScrubResult[]>
+  recode(job: RecodeJob): Promise<readonly RecodeResult[]>
 }
 
 /** What a worker may ask of its owner: bytes go out and come in there, workers do the arithmetic. */
@@ -60,6 +65,11 @@ export function localTasks({
       }
     },
     scrub: (job) => scrubPacks(job, host),
+    recode: (job) =>
+      recodeParts(job, {
+        source: host,
+        sink: bufferedSink(host, { buffers, size: packBufferSize(job.to.target) }),
+      }),
   }
 }
 

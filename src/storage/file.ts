@@ -7,6 +7,8 @@ import { diskError } from '../core/disk-error.ts'
 import { isErrno, PermafrostError } from '../core/errors.ts'
 import { isKey } from './storage.ts'
 import type { ObjectInfo, Storage } from './storage.ts'
+import { walk } from './walk.ts'
+import type { DirectoryEntry } from './walk.ts'
 
 /** Unfinished writes carry this name; readers and listings pass over them. A killed writer leaves one behind at most. */
 const TEMPORARY = '.tmp-'
@@ -75,8 +77,7 @@ export function fileStorage(root: string): Storage {
       }),
 
     async *list(prefix, { signal } = {}) {
-      const base = prefix.slice(0, prefix.lastIndexOf('/') + 1)
-      for await (const key of walk({ root, prefix }, base)) {
+      for await (const { key } of walk(prefix, (directory) => entriesOf(root, directory))) {
         signal?.throwIfAborted()
         const found = await guarded(`look at ${key}`, root, () => stat(join(root, key)).catch(ignoreMissing))
         // Deleted since the directory was read: as if it had been deleted before.
@@ -132,23 +133,14 @@ async function readFully(file: FileHandle, range: { readonly offset: number; rea
   return bytes
 }
 
-/** Keys below a directory, in order. A directory that is not there is empty; one that cannot be read is an error. */
-async function* walk(
-  within: { readonly root: string; readonly prefix: string },
-  directory: string,
-): AsyncGenerator<string> {
-  const { root, prefix } = within
+/** A directory that is not there is empty; one that cannot be read is an error. */
+async function entriesOf(root: string, directory: string): Promise<readonly DirectoryEntry[]> {
   const entries = await guarded(`list ${directory}`, root, () =>
     readdir(join(root, directory), { withFileTypes: true }).catch(ignoreMissing),
   )
-  const names = (entries ?? [])
+  return (entries ?? [])
     .filter((entry) => entry.isDirectory() || (entry.isFile() && !entry.name.startsWith(TEMPORARY)))
-    .map((entry) => directory + entry.name + (entry.isDirectory() ? '/' : ''))
-  for (const name of names.sort()) {
-    if (!name.startsWith(prefix) && !prefix.startsWith(name)) continue
-    if (name.endsWith('/')) yield* walk(within, name)
-    else yield name
-  }
+    .map((entry) => ({ name: entry.name, directory: entry.isDirectory() }))
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -23,8 +23,8 @@ export function memoryStorage(objects = new Map<string, Uint8Array<ArrayBuffer>>
       return object && { key, size: object.length }
     },
 
-    async *list(prefix) {
-      const keys = [...objects.keys()].filter((key) => key.startsWith(prefix)).sort()
+    async *list(prefix, { after = '' } = {}) {
+      const keys = [...objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort()
       for (const key of keys) yield { key, size: objects.get(key)?.length ?? 0 } satisfies ObjectInfo
     },
 

@@ -34,6 +34,7 @@ export const nodeDisk: Disk = {
   close: (file) => fs.closeSync(file),
   makeDirectory: (path) => void fs.mkdirSync(path, { recursive: true, mode: 0o750 }),
   rename: (from, to) => fs.renameSync(from, to),
+  link: (from, to) => fs.linkSync(from, to),
   chown: (path, { owner, group }) => fs.chownSync(path, owner, group),
   sync: (path) => syncOne(path),
 

@@ -4,6 +4,9 @@ export interface Range {
   readonly length: number
 }
 
+/** The length of a range that ends where the object does. */
+export const TO_THE_END = Number.MAX_SAFE_INTEGER
+
 export interface ObjectInfo {
   readonly key: string
   /** Bytes. */
@@ -14,6 +17,8 @@ export interface ObjectInfo {
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
+  /** Called with the bytes as they move, either way: a call in which none move for long is given up, and a read goes on at the last. */
+  readonly onBytes?: ((bytes: Uint8Array) => void) | undefined
 }
 
 /** What a store can do beyond the least that is asked of it. */
@@ -22,6 +27,8 @@ export interface Traits {
   readonly atomicCreate: boolean
   /** How many requests at a time still help. */
   readonly connections: number
+  /** Whether `onBytes` is called; where it is not, a call gets time by its size. */
+  readonly reportsBytes?: boolean
 }
 
 /**
@@ -45,8 +52,11 @@ export interface Storage {
     options?: CallOptions & { readonly ifAbsent?: boolean },
   ): Promise<'created' | 'exists'>
   head(key: string, options?: CallOptions): Promise<ObjectInfo | undefined>
-  /** Every object whose key starts with the prefix, in the order of keys. Throws rather than end early. */
-  list(prefix: string, options?: CallOptions): AsyncIterable<ObjectInfo>
+  /**
+   * Every object whose key starts with the prefix, in the order of keys. Throws rather than end early. Keys up to `after` are
+   * known already: a store that can start behind them does.
+   */
+  list(prefix: string, options?: CallOptions & { readonly after?: string | undefined }): AsyncIterable<ObjectInfo>
   /** Objects that are not there are no error. */
   delete(keys: readonly string[], options?: CallOptions): Promise<void>
 }

@@ -27,7 +27,7 @@ beforeAll(async () => {
     { encoding: 'utf8' },
   )
   if (status !== 0) throw new Error(stdout)
-  cpSync(join(root, 'package.json'), join(home, 'package.json'))
+  for (const name of ['package.json', 'recovery']) cpSync(join(root, name), join(home, name), { recursive: true })
   mkdirSync(join(home, 'node_modules'))
   const optional = new Set(['chdb', '@chdb', 'ffi-rs', '@yuuang'])
   for (const name of readdirSync(join(root, 'node_modules')).filter((entry) => !optional.has(entry)))
@@ -78,7 +78,7 @@ describe('the built package', () => {
 
   it('is a library, too', () => {
     const script = `import { openStorage, listBackups, openRepository, PermafrostError } from ${JSON.stringify(join(home, 'dist/index.js'))}
-      const repository = await openRepository(openStorage('file://${home}/repository'), { secret: (await import('node:fs')).readFileSync('${home}/key', 'utf8'), purpose: 'read' })
+      const repository = await openRepository(await openStorage('file://${home}/repository', { clock: () => new Date(), random: (await import('node:crypto')).randomBytes }), { secret: (await import('node:fs')).readFileSync('${home}/key', 'utf8'), purpose: 'read' })
       console.log((await listBackups(repository)).length, typeof PermafrostError)`
     const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
     expect({ stdout, stderr }).toMatchObject({ stdout: '1 function\n' })

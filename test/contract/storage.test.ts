@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,8 +45,10 @@ describe('the storage file, beyond the contract', () => {
   )
 
   it('is opened by its URL', async () => {
-    expect(openStorage('file:///tmp/a%20b/').location).toBe('file:///tmp/a b')
-    for (const bad of ['file://host/path', 'relative', 'http://x'])
-      expect(() => openStorage(bad)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+    const open = (location: string) => openStorage(location, { clock: () => new Date(), random: randomBytes })
+    expect((await open('file:///tmp/a%20b/')).location).toBe('file:///tmp/a b')
+    for (const bad of ['file://host/path', 'relative', 'http://x', 'file:///tmp?region=x', 's3://key:secret@bucket'])
+      await expect(open(bad)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    await expect(open('s3://key:hunter2@bucket')).rejects.not.toThrow('hunter2')
   })
 })

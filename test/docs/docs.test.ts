@@ -105,6 +105,7 @@ function run(document: string, before = ''): { readonly status: number | null; r
     cwd: directory,
     env: environment,
     encoding: 'utf8',
+    timeout: 110_000,
   })
   return { status, output: `${stdout}\n${stderr}` }
 }
@@ -118,10 +119,20 @@ export PERMAFROST_CONFIG=$PWD/permafrost.yaml
 npx permafrost repo init
 npx permafrost backup`
 
+/** An agent on a free port, which ends with the shell. */
+const WITH_AGENT = `${PREPARED}
+port=$(node -e 'const s = require("node:net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
+cat >> permafrost.yaml <<YAML
+agent: { listen: "127.0.0.1:$port", tokens: "\\\${file:./tokens}" }
+YAML
+trap 'kill $(jobs -p) || true' EXIT`
+
 /** What is done before a document's commands. */
 const BEFORE: Readonly<Record<string, string>> = {
   'README.md': '',
+  'docs/agent.md': WITH_AGENT,
   'docs/backup.md': PREPARED,
+  'docs/posthog.md': PREPARED,
   'docs/restore.md': PREPARED,
   'docs/verify.md': PREPARED,
   'docs/security.md': '',
@@ -160,7 +171,7 @@ describe('every command block in the docs', () => {
 
   it('in another language is one that no shell runs', () => {
     const languages = new Set(documents.flatMap((document) => blocksOf(document).map((block) => block.language)))
-    expect([...languages].sort()).toEqual(['', 'json', 'sh', 'sql', 'text'])
+    expect([...languages].sort()).toEqual(['', 'json', 'sh', 'sql', 'text', 'yaml'])
   })
 })
 
@@ -187,7 +198,7 @@ describe('the docs', () => {
     const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
     for (const { name } of folders) expect(map).toContain(`src/${name}/`)
     for (const [, file = ''] of map.matchAll(
-      /`((?:core|config|storage|engine|repository|operations|cli)\/[\w-]+\.ts)`/g,
+      /`((?:core|config|storage|engine|repository|operations|server|cli)\/[\w-]+\.ts)`/g,
     ))
       expect(readdirSync(join(root, 'src', file, '..'))).toContain(file.split('/').at(-1))
   })

@@ -87,4 +87,20 @@ describe.runIf(hasOldServer)('ClickHouse 18.16, the same code', () => {
     const { findings } = await bench.context(source, repository).backup()
     expect(messages(findings, 'incomplete')).toEqual([expect.stringMatching(/^shop\.log: engine TinyLog/)])
   })
+
+  it('gives and takes the rows of tables without parts', async () => {
+    const repository = await bench.repository('old-rows')
+    await source.run(
+      'CREATE TABLE shop.lines (k UInt64, v String) ENGINE = StripeLog',
+      'INSERT INTO shop.lines SELECT number, toString(number) FROM system.numbers LIMIT 1000',
+    )
+    const tables = ['shop.lines', 'shop.latest']
+    const { summary } = await bench.context(source, repository).backup({ tables, nonMergeTree: true })
+    const { findings } = await bench
+      .context(target, repository)
+      .restore(summary, { tables: ['shop.lines'], as: { database: 'rows' } })
+    expect(findings).toEqual([])
+    const sum = (engine: TestEngine, table: string) => engine.rows(`SELECT sum(cityHash64(k, v)) AS h FROM ${table}`)
+    expect(await sum(target, 'rows.lines')).toEqual(await sum(source, 'shop.lines'))
+  })
 })

@@ -6,8 +6,10 @@ import { preparePrune } from '../../src/operations/prune.ts'
 import type { PruneOptions } from '../../src/operations/prune.ts'
 import { pin } from '../../src/operations/pin.ts'
 import { takeBack } from '../../src/operations/take-back.ts'
+import { readReach } from '../../src/repository/backups.ts'
 import { forget } from '../../src/repository/forgotten.ts'
 import { announce, condemn, readCondemned, readPins } from '../../src/repository/marks.ts'
+import { reachable } from '../../src/repository/reachable.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 import { parseSelector } from '../../src/core/selector.ts'
 import { fingerprint, keysOf, workbench } from '../helpers/workbench.ts'
@@ -167,10 +169,13 @@ describe('a prune deletes nothing', () => {
   ])('when %s does not read', async (_what, prefix) => {
     const first = await backup()
     await engine.run("INSERT INTO p.t SELECT number, 'new' FROM numbers(1000)")
-    await backup()
+    const second = await backup()
     await forgetNow(first)
-    // Nobody needs to read the record of a backup that is forgotten for good.
-    const key = (await keysOf(repository.storage, prefix)).findLast((one) => one !== layout.backups.key(first)) ?? ''
+    // Nobody needs to read the record, or a block, of a backup that is forgotten for good.
+    const needed = await reachable(repository).from((await readReach(repository, second))?.blocks ?? [])
+    const isNeeded = (one: string) =>
+      one !== layout.backups.key(first) && (needed.has(one) || !one.startsWith(layout.meta.prefix))
+    const key = (await keysOf(repository.storage, prefix)).find(isNeeded) ?? ''
     const bytes = (await repository.storage.get(key)) ?? new Uint8Array()
     bytes.fill(0, 100, bytes.length - 100)
     await repository.storage.put(key, bytes)
@@ -265,14 +270,38 @@ describe('a restore', () => {
   })
 })
 
-it('an open record of a collector that died is closed when all that it names is gone', async () => {
+it('an open record of a collector that died is closed a day later, when all that it names is gone', async () => {
   await backup()
   const random = (size: number) => randomBytes(size)
   const [there = ''] = await packs()
-  const at = new Date().toISOString()
-  await condemn(repository, { id: 'a'.repeat(32), at, objects: [layout.packs.key('0'.repeat(64))] }, random)
-  await condemn(repository, { id: 'b'.repeat(32), at, objects: [there] }, random)
-  await announce(repository, { name: `${'0'.repeat(32)}.1`, at, blocks: [] }, random)
+  const gone = layout.packs.key('0'.repeat(64))
+  const at = (days: number) => new Date(Date.now() - days * DAY).toISOString()
+  await condemn(repository, { id: 'a'.repeat(32), at: at(2), objects: [gone] }, random)
+  await condemn(repository, { id: 'b'.repeat(32), at: at(2), objects: [there] }, random)
+  await condemn(repository, { id: 'c'.repeat(32), at: at(0), objects: [gone] }, random)
+  await announce(repository, { name: `${'0'.repeat(32)}.1`, at: at(0), blocks: [] }, random)
   await prune()
-  expect((await readCondemned(repository)).map(({ id }) => id)).toEqual(['b'.repeat(32)])
+  expect((await readCondemned(repository)).map(({ id }) => id)).toEqual(['b'.repeat(32), 'c'.repeat(32)])
+})
+
+it('a collector that was held up for hours after it condemned deletes nothing: a copy may have brought the names back', async () => {
+  await forgetNow(await backup())
+  await engine.run("INSERT INTO p.t SELECT number, 'new' FROM numbers(1000)")
+  await backup()
+  const before = await packs()
+  let hours = 0
+  const storage = {
+    ...repository.storage,
+    put: async (...args: Parameters<typeof repository.storage.put>) => {
+      if (args[0].startsWith(layout.condemned.prefix)) hours = 7
+      return repository.storage.put(...args)
+    },
+  }
+  const slow = bench.context(
+    engine,
+    { ...repository, storage },
+    { clock: () => new Date(Date.now() + (hours * DAY) / 24) },
+  )
+  await expect(prune({}, slow)).rejects.toMatchObject({ code: 'CONFLICT' })
+  expect(await packs()).toEqual(before)
 })

@@ -243,9 +243,14 @@ describe('the plan', () => {
     expect(prepared.plan).toEqual({
       backup: from.id,
       databases: ['shop'],
+      functions: [],
+      access: [],
+      leftOut: [],
+      offsets: [],
       steps: [
         {
           action: 'create',
+          create: expect.stringMatching(/^CREATE TABLE `shop`\.`orders` /),
           source: ORDERS,
           target: ORDERS,
           engine: 'MergeTree',

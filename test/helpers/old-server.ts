@@ -20,8 +20,14 @@ export const hasOldServer = ((): boolean => {
   return found
 })()
 
+/** For a server whose tables have replicas. */
+export interface ReplicaOptions {
+  readonly zookeeper: number
+  readonly replica: string
+}
+
 /** Start ClickHouse 18.16 on a data directory; it is stopped by its own process id. */
-export async function oldServer(directory: string): Promise<TestEngine> {
+export async function oldServer(directory: string, replica?: ReplicaOptions): Promise<TestEngine> {
   const [http, tcp] = [await freePort(), await freePort()]
   for (const name of ['data', 'tmp']) mkdirSync(join(directory, name), { recursive: true })
   writeFileSync(
@@ -32,6 +38,7 @@ export async function oldServer(directory: string): Promise<TestEngine> {
   <path>${directory}/data/</path><tmp_path>${directory}/tmp/</tmp_path>
   <mark_cache_size>67108864</mark_cache_size><uncompressed_cache_size>0</uncompressed_cache_size>
   <users_config>users.xml</users_config><default_profile>default</default_profile><default_database>default</default_database>
+  ${replica ? await replicaConfig(replica) : ''}
 </yandex>`,
   )
   writeFileSync(
@@ -73,4 +80,10 @@ export async function oldServer(directory: string): Promise<TestEngine> {
       await exited
     },
   }
+}
+
+async function replicaConfig({ zookeeper, replica }: ReplicaOptions): Promise<string> {
+  return `<interserver_http_host>127.0.0.1</interserver_http_host><interserver_http_port>${await freePort()}</interserver_http_port>
+  <zookeeper><node index="1"><host>127.0.0.1</host><port>${zookeeper}</port></node><session_timeout_ms>10000</session_timeout_ms></zookeeper>
+  <macros><shard>01</shard><replica>${replica}</replica></macros>`
 }

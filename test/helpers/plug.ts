@@ -74,6 +74,7 @@ export function plug(point: number, when: 'before' | 'after'): Plug {
       write: now(disk.write.bind(disk)),
       makeDirectory: now(disk.makeDirectory.bind(disk)),
       rename: now(disk.rename.bind(disk)),
+      link: now(disk.link.bind(disk)),
       sync: now(disk.sync.bind(disk)),
       syncTree: now(disk.syncTree.bind(disk)),
       remove: later(disk.remove.bind(disk)),

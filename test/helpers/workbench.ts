@@ -130,12 +130,12 @@ function testContext(engine: Engine, repository: Repository, more: Partial<Conte
     ...ctx,
     events,
     backup: ({ tables = ['*.*'], ...options } = {}) => backup(ctx, { selector: parseSelector(tables), ...options }),
-    restore: async (from, { tables = [], partitions = [], mode = 'all', as } = {}) => {
+    restore: async (from, { tables = [], partitions = [], mode = 'all', ...wish } = {}) => {
       const prepared = await prepareRestore(ctx, {
         backup: from,
         selector: parseSelector(tables),
         partitions: partitions.map(parsePartitionChoice),
-        wish: { mode, as },
+        wish: { mode, ...wish },
       })
       return prepared.run()
     },

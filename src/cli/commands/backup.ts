@@ -1,3 +1,4 @@
+import { classifyPostHog } from '../../core/posthog.ts'
 import { parseSelector } from '../../core/selector.ts'
 import { displayName } from '../../core/sql.ts'
 import { formatBytes, formatSeconds, plural } from '../../core/units.ts'
@@ -5,15 +6,25 @@ import { HOLD } from '../../core/retention.ts'
 import type { BackupResult } from '../../operations/backup.ts'
 import { collect, exitCodeOf } from '../command.ts'
 import { dayToCome } from '../day-to-come.ts'
+import { findLocal } from '../find-local.ts'
+import { backupLocal } from '../local-answers.ts'
+import { profileOption } from '../profile-option.ts'
+import type { Profile } from '../profile-option.ts'
 import type { AddCommand } from '../command.ts'
+import type { Composition } from '../compose.ts'
 
 interface Options {
   readonly table: readonly string[]
   readonly tag: readonly string[]
   readonly applyPatches?: boolean
+  readonly nonMergetree?: boolean
   readonly dryRun?: boolean
   readonly resume?: boolean
   readonly keepUntil?: string
+  readonly agent?: string | true
+  readonly local?: boolean
+  readonly fromLocal?: string
+  readonly profile?: Profile
 }
 
 /** `permafrost backup` */
@@ -28,21 +39,28 @@ export const addBackup: AddCommand = (program, run) => {
     .option('--tag <name>', 'a word to find it by (repeatable)', collect, [])
     .option('--keep-until <date>', 'hold it: no policy forgets it before that day')
     .option('--apply-patches', 'turn lightweight updates into ordinary parts first: FREEZE leaves them out')
+    .option('--non-mergetree', 'read the rows of tables without parts as well: Memory, Log, Join, …')
     .option('--resume', 'only go on with a backup that ended early (one that did is gone on with anyway)')
+    .option('--agent [url]', 'let a running agent do it, and follow it')
+    .addOption(profileOption('leave out what its tables’ names say is rebuildable or transient, with the reason'))
+    .option('--local', 'keep the hard links of the freeze on the server’s own disks: an instant, no copy')
+    .option('--from-local <id>', 'store that local snapshot, instead of the server as it is now')
     .option('-n, --dry-run', 'show what would be frozen, and what would be missing')
     .action((options: Options, command) =>
       run(command, async (c) => {
+        if (options.agent !== undefined) return byAgent(c, options)
         const selector = parseSelector(options.table.length > 0 ? options.table : c.config().config.select.tables)
-        if (options.dryRun) return dryRun()
-        const until = options.keepUntil === undefined ? undefined : dayToCome(options.keepUntil, c.base().clock())
-        const { backup } = await import('../../operations/backup.ts')
-        const ctx = await c.context('write')
-        const result = await backup(ctx, {
+        const wish = {
           selector,
-          tags: options.tag,
           applyPatches: options.applyPatches ?? false,
-          resume: options.resume ?? false,
-        })
+          nonMergeTree: options.nonMergetree ?? false,
+          classify: options.profile && classifyPostHog,
+        }
+        if (options.dryRun) return dryRun()
+        if (options.local) return backupLocal(c, { ...wish, tags: options.tag })
+        const until = options.keepUntil === undefined ? undefined : dayToCome(options.keepUntil, c.base().clock())
+        const ctx = await c.context('write')
+        const result = options.fromLocal === undefined ? await fromServer() : await fromLocal(options.fromLocal)
         if (until) {
           const { pin } = await import('../../operations/pin.ts')
           await pin(ctx, { backup: result.summary.id, reason: HOLD, until })
@@ -50,23 +68,62 @@ export const addBackup: AddCommand = (program, run) => {
         c.output.answer(result, () => describe(result))
         return exitCodeOf(result.findings)
 
+        async function fromServer(): Promise<BackupResult> {
+          const { backup } = await import('../../operations/backup.ts')
+          return backup(ctx, { ...wish, tags: options.tag, resume: options.resume ?? false })
+        }
+
+        async function fromLocal(name: string): Promise<BackupResult> {
+          const { storeLocal } = await import('../../operations/store-local.ts')
+          return storeLocal(ctx, await findLocal(c, name))
+        }
+
         async function dryRun(): Promise<number> {
           const { planBackup } = await import('../../operations/backup-plan.ts')
-          const plan = await planBackup({ ...c.base(), engine: await c.engine() }, { selector })
+          const plan = await planBackup({ ...c.base(), engine: await c.engine() }, { ...wish, applyPatches: false })
           const tables = plan.tables.map((table) => ({
             database: table.database,
             name: table.name,
             engine: table.engine,
+            ...wish.classify?.(table),
           }))
+          const rows = plan.rows.map(({ database, name, engine }) => ({ database, name, engine }))
           for (const finding of plan.findings) c.base().emit({ type: 'finding', ...finding })
-          c.output.answer({ tables, findings: plan.findings }, () => [
+          c.output.answer({ tables, rows, findings: plan.findings }, () => [
             `Would freeze ${plural(tables.length, 'table')}:`,
-            ...tables.map((table) => `  ${displayName(table)}  ${table.engine}`),
+            ...tables.map(
+              (table) =>
+                `  ${displayName(table)}  ${table.engine}${table.class ? `  ${table.class}: ${table.reason}` : ''}`,
+            ),
+            ...rows.map((table) => `  ${displayName(table)}  ${table.engine}, row by row`),
           ])
           return exitCodeOf(plan.findings)
         }
       }),
     )
+}
+
+async function byAgent(c: Composition, options: Options): Promise<number> {
+  const { agentClient } = await import('../agent-client.ts')
+  const { exitCodeOfOperation } = await import('../agent-outcome.ts')
+  const agent = agentClient(c, options.agent)
+  const { operation } = await agent.ask('start', {
+    body: {
+      kind: 'backup',
+      tags: options.tag,
+      ...(options.table.length > 0 && { tables: options.table }),
+      ...(options.applyPatches && { applyPatches: true }),
+      ...(options.keepUntil !== undefined && {
+        keepUntil: dayToCome(options.keepUntil, c.base().clock()).toISOString(),
+      }),
+    },
+  })
+  c.output.say(`Operation ${operation.id}. Ctrl-C leaves it running; permafrost operations ${operation.id} --follow`)
+  const ended = await agent.follow(operation.id, c.base().emit)
+  const exit = exitCodeOfOperation(ended)
+  const result = ended.result as BackupResult
+  c.output.answer(result, () => describe(result))
+  return exit
 }
 
 function describe({ summary }: BackupResult): readonly string[] {

@@ -1,7 +1,6 @@
 import { stringify } from 'yaml'
-import { redact } from '../../config/secrets.ts'
-import { configJsonSchema, configKeys } from '../../config/schema.ts'
-import type { Config } from '../../config/schema.ts'
+import { configJsonSchema } from '../../config/schema.ts'
+import { redactedConfig, shownConfig } from '../../config/shown-config.ts'
 import type { AddCommand } from '../command.ts'
 import { table } from '../output.ts'
 
@@ -16,18 +15,17 @@ export const addConfig: AddCommand = (program, run) => {
     .action((options: { readonly origin?: boolean }, command) =>
       run(command, async (c) => {
         const { config: values, origins, file } = c.config()
-        const shown = redacted(values)
-        const rows = configKeys().map(({ path }) => ({
-          path,
-          value: valueAt(shown, path),
-          origin: origins.get(path) ?? 'default',
-        }))
+        const shown = redactedConfig(values)
         c.output.answer({ file, config: shown, origins: Object.fromEntries(origins) }, () =>
           options.origin
             ? table(
                 c.output,
                 [{ title: 'SETTING' }, { title: 'VALUE' }, { title: 'ORIGIN' }],
-                rows.map(({ path, value, origin }) => [path, value === undefined ? '' : JSON.stringify(value), origin]),
+                shownConfig(c.config()).map(({ path, value, origin }) => [
+                  path,
+                  value === undefined ? '' : JSON.stringify(value),
+                  origin,
+                ]),
               )
             : stringify(shown).trimEnd().split('\n'),
         )
@@ -40,7 +38,7 @@ export const addConfig: AddCommand = (program, run) => {
     .action((_options, command) =>
       run(command, async (c) => {
         const { file } = c.config()
-        c.storage()
+        await c.storage()
         c.key()?.read()
         c.output.answer({ ok: true, file }, () => [
           `The configuration ${file ?? '(defaults and environment)'} is right`,
@@ -55,25 +53,5 @@ export const addConfig: AddCommand = (program, run) => {
       run(command, async (c) => {
         c.process.stdout.write(`${JSON.stringify(configJsonSchema(), undefined, 2)}\n`)
       }),
-    )
-}
-
-function redacted(config: Config): unknown {
-  const copy = structuredClone(config) as Record<string, Record<string, unknown> | undefined>
-  for (const { path, secret } of configKeys()) {
-    const [group = '', name = ''] = path.split('.')
-    const value = copy[group]?.[name]
-    if (secret && copy[group] && typeof value === 'string') copy[group][name] = redact(value)
-  }
-  return copy
-}
-
-function valueAt(config: unknown, path: string): unknown {
-  return path
-    .split('.')
-    .reduce<unknown>(
-      (value, key) =>
-        typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined,
-      config,
     )
 }

@@ -57,7 +57,7 @@ async function inDirectory(directory: string, outer: Composition): Promise<DemoR
     outer.process,
     outer.signal,
   )
-  await initRepository(c.storage(), {
+  await initRepository(await c.storage(), {
     suite: 'aes-256-gcm',
     secret: c.key()?.read(),
     packTarget: 64 * MIB,

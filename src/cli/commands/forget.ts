@@ -1,4 +1,5 @@
 import { Option } from 'commander'
+import { retentionPolicy } from '../../config/retention-policy.ts'
 import { PermafrostError } from '../../core/errors.ts'
 import { HOLD } from '../../core/retention.ts'
 import type { RetentionPolicy } from '../../core/retention.ts'
@@ -11,6 +12,8 @@ import type { Composition } from '../compose.ts'
 import { dayToCome } from '../day-to-come.ts'
 import { confirmByName, confirmPlan } from '../confirm.ts'
 import { findBackup } from '../find-backup.ts'
+import { isLocal } from '../find-local.ts'
+import { forgetLocal } from '../local-answers.ts'
 import { table } from '../output.ts'
 import type { Cell, Output, TableColumn } from '../output.ts'
 
@@ -56,6 +59,7 @@ export const addForget: AddCommand = (program, run) => {
     .option('-n, --dry-run', 'show what would be forgotten, and why')
     .action((names: readonly string[], options: Options, self) =>
       run(self, async (c) => {
+        if (names.some(isLocal)) return forgetLocal(c, names)
         if (options.undo) return undo(c, names)
         if (options.keepUntil !== undefined) return hold(c, names, options.keepUntil)
         const repository = await c.repository('write')
@@ -66,7 +70,7 @@ export const addForget: AddCommand = (program, run) => {
           { ...c.base(), repository },
           {
             ids,
-            policy: policyOf(options) ?? policyOf(configured(retention)) ?? {},
+            policy: policyOf(options) ?? retentionPolicy(c.config().config),
             host: options.host,
             tag: options.tag,
             grace: options.grace === undefined ? retention.grace : secondsOf('--grace', options.grace),
@@ -102,12 +106,9 @@ function secondsOf(flag: string, text: string): number {
   throw new PermafrostError('USAGE', `${flag} ${text} is not a duration`, { hint: 'write 12h, 7d or 4w' })
 }
 
-type PolicyOptions = Omit<Partial<Options>, 'keepWithin'> & { readonly keepWithin?: string | number | undefined }
-
 /** The policy in these flags; nothing when there is none of them. */
-function policyOf(options: PolicyOptions): RetentionPolicy | undefined {
-  const { keepWithin, keepTag = [] } = options
-  const within = typeof keepWithin === 'string' ? secondsOf('--keep-within', keepWithin) : keepWithin
+function policyOf(options: Options): RetentionPolicy | undefined {
+  const { keepWithin, keepTag } = options
   const policy: RetentionPolicy = {
     last: options.keepLast,
     hourly: options.keepHourly,
@@ -115,15 +116,10 @@ function policyOf(options: PolicyOptions): RetentionPolicy | undefined {
     weekly: options.keepWeekly,
     monthly: options.keepMonthly,
     yearly: options.keepYearly,
-    within,
+    within: keepWithin === undefined ? undefined : secondsOf('--keep-within', keepWithin),
     tags: keepTag.length > 0 ? keepTag : undefined,
   }
   return Object.values(policy).some((value) => value !== undefined) ? policy : undefined
-}
-
-function configured(retention: ReturnType<Composition['config']>['config']['retention']): PolicyOptions {
-  const camel = (name: string) => name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
-  return Object.fromEntries(Object.entries(retention).map(([name, value]) => [camel(name), value]))
 }
 
 async function confirm(

@@ -1,3 +1,4 @@
+import type { BackupSummary } from '../../core/manifest.ts'
 import { ageOf, formatBytes } from '../../core/units.ts'
 import { readHolds } from '../../operations/forget.ts'
 import { readProofs } from '../../repository/attestations.ts'
@@ -5,8 +6,10 @@ import type { Proof } from '../../repository/attestations.ts'
 import { listBackups } from '../../repository/backups.ts'
 import type { ListedBackup } from '../../repository/backups.ts'
 import type { AddCommand } from '../command.ts'
+import type { Composition } from '../compose.ts'
 import { ERRORS } from '../../core/errors.ts'
 import { LEVEL_NAMES } from '../level-names.ts'
+import { answerLocalList } from '../local-answers.ts'
 import { table } from '../output.ts'
 import type { Cell, Output, TableColumn } from '../output.ts'
 
@@ -14,6 +17,8 @@ interface Options {
   readonly host?: string
   readonly tag?: string
   readonly forgotten?: boolean
+  readonly agent?: string | true
+  readonly local?: boolean
 }
 
 /** `permafrost list` */
@@ -24,14 +29,14 @@ export const addList: AddCommand = (program, run) => {
     .description('List the backups in the repository, oldest first.')
     .option('--host <name>', 'only those of this server')
     .option('--tag <name>', 'only those with this tag')
+    .option('--local', 'the local snapshots on the server’s own disks, and the space that they pin')
     .option('--forgotten', 'those that were forgotten, and can still be taken back')
+    .option('--agent [url]', 'as a running agent knows them')
     .action((options: Options, command) =>
       run(command, async (c) => {
-        const repository = await c.repository('read')
-        const which = options.forgotten ? 'forgotten' : 'kept'
-        const backups = (await listBackups(repository, { which })).filter((backup) => wanted(backup, options))
-        const proofs = await readProofs(repository)
-        const holds = await readHolds(repository, c.base().clock())
+        if (options.local) return answerLocalList(c)
+        const { backups: all, proofs, holds } = await (options.agent === undefined ? readAll : askAgent)(c, options)
+        const backups = all.filter((backup) => wanted(backup, options))
         c.output.answer(
           backups.map((backup) =>
             backup.outcome === 'read'
@@ -48,6 +53,36 @@ export const addList: AddCommand = (program, run) => {
         return backups.some((backup) => backup.outcome === 'damaged') ? ERRORS.DAMAGED.exit : 0
       }),
     )
+}
+
+interface Everything extends Pick<Known, 'proofs' | 'holds'> {
+  readonly backups: readonly ListedBackup[]
+}
+
+async function readAll(c: Composition, { forgotten }: Options): Promise<Everything> {
+  const repository = await c.repository('read')
+  return {
+    backups: await listBackups(repository, { which: forgotten ? 'forgotten' : 'kept' }),
+    proofs: await readProofs(repository),
+    holds: await readHolds(repository, c.base().clock()),
+  }
+}
+
+async function askAgent(c: Composition, { forgotten, agent }: Options): Promise<Everything> {
+  const { agentClient } = await import('../agent-client.ts')
+  const query = { which: forgotten ? 'forgotten' : 'kept' }
+  const { backups } = await agentClient(c, agent).ask('backups', { query })
+  const known = backups.map((backup) => {
+    if (backup.outcome === 'damaged') return { backup, proof: {}, held: undefined }
+    const { outcome, proven, damaged, heldUntil: held, ...summary } = backup
+    const proof = { ...(proven && { proven }), ...(damaged && { damaged }) }
+    return { backup: { outcome, id: summary.id, summary: summary as BackupSummary }, proof, held }
+  })
+  return {
+    backups: known.map(({ backup }) => backup),
+    proofs: new Map(known.map(({ backup, proof }) => [backup.id, proof])),
+    holds: new Map(known.flatMap(({ backup, held }) => (held === undefined ? [] : [[backup.id, new Date(held)]]))),
+  }
 }
 
 function wanted(backup: ListedBackup, { host, tag }: { readonly host?: string; readonly tag?: string }): boolean {

@@ -8,7 +8,9 @@ import type { ShownBackup, ShownTable } from '../../operations/show.ts'
 import { collect } from '../command.ts'
 import type { AddCommand } from '../command.ts'
 import { findBackup } from '../find-backup.ts'
+import { isLocal } from '../find-local.ts'
 import { LEVEL_NAMES } from '../level-names.ts'
+import { showLocal } from '../local-answers.ts'
 import { table } from '../output.ts'
 import type { Output, TableColumn } from '../output.ts'
 
@@ -31,6 +33,7 @@ export const addShow: AddCommand = (program, run) => {
     .option('--schema', 'with the CREATE statements')
     .action((name: string, options: Options, command) =>
       run(command, async (c) => {
+        if (isLocal(name)) return showLocal(c, name)
         const repository = await c.repository('read')
         const backup = await findBackup(repository, name)
         const detail = options.parts ? 'parts' : options.partitions ? 'partitions' : 'tables'

@@ -3,11 +3,9 @@ import { parseSelector } from '../../core/selector.ts'
 import { formatBytes, plural } from '../../core/units.ts'
 import { verify, VERIFY_LEVELS } from '../../operations/verify.ts'
 import type { VerifyLevel, VerifyResult } from '../../operations/verify.ts'
-import { backupIds } from '../../repository/backups.ts'
-import type { Repository } from '../../repository/repository.ts'
+import { chosenBackups } from '../chosen-backups.ts'
 import { collect, exitCodeOf } from '../command.ts'
 import type { AddCommand } from '../command.ts'
-import { findBackup } from '../find-backup.ts'
 
 interface Options {
   readonly all?: boolean
@@ -38,7 +36,7 @@ export const addVerify: AddCommand = (program, run) => {
       run(command, async (c) => {
         const level = levelOf(options.level)
         const repository = await c.repository('check')
-        const backups = await chosen(repository, names, options.all ?? false)
+        const backups = await chosenBackups(repository, names, options.all ?? false)
         const result = await verify(
           { ...c.base(), repository },
           {
@@ -66,17 +64,6 @@ function levelOf(text: string): VerifyLevel {
   const level = VERIFY_LEVELS.find((known) => known === text)
   if (level) return level
   throw new PermafrostError('USAGE', `--level ${text} is none of ${VERIFY_LEVELS.join(', ')}`)
-}
-
-async function chosen(repository: Repository, names: readonly string[], all: boolean): Promise<readonly string[]> {
-  if (all && names.length > 0) throw new PermafrostError('USAGE', '--all and the name of a backup exclude one another')
-  if (!all)
-    return Promise.all(
-      (names.length > 0 ? names : ['latest']).map(async (name) => (await findBackup(repository, name)).id),
-    )
-  const ids = await backupIds(repository)
-  if (ids.length > 0) return ids
-  throw new PermafrostError('NOT_FOUND', 'the repository holds no backup yet', { hint: 'permafrost backup' })
 }
 
 const PROVES: Readonly<Record<VerifyLevel, string>> = {

@@ -1,0 +1,70 @@
+import { encodeParts } from '../core/manifest-codec.ts'
+import type { PartEntry, PartitionEntry } from '../core/manifest.ts'
+import { compareParts } from '../core/part-name.ts'
+import { displayName } from '../core/sql.ts'
+import type { TableName } from '../core/sql.ts'
+import type { Journal } from '../repository/journal.ts'
+import type { MetaWriter, PendingBlock } from '../repository/meta-writer.ts'
+import { partitionDigest } from '../repository/part-identity.ts'
+import type { Done } from './progress.ts'
+import type { StoredPart } from './store-part.ts'
+
+/** A partition whose blocks are with the meta writer; the entry needs their pointers, so it is made after the flush. */
+export interface GatheredPartition {
+  readonly entry: () => PartitionEntry | undefined
+  readonly reused: number
+}
+
+/** At most this many parts in a block: an unchanged partition is the same block in the next backup. */
+const PARTS_IN_BLOCK = 2000
+
+export interface GatherContext {
+  readonly meta: MetaWriter
+  readonly journal: Journal
+  readonly onDone: (done: Done) => void
+}
+
+/**
+ * A partition as it is in the repository now: waits for its parts, writes them down in the journal, and adds their blocks.
+ */
+export async function gatherPartition(
+  { table, id }: { readonly table: TableName; readonly id: string },
+  storing: readonly Promise<StoredPart | undefined>[],
+  { meta, journal, onDone }: GatherContext,
+): Promise<GatheredPartition> {
+  const done = storing.map(async (part) => {
+    const stored = await part
+    if (!stored) return undefined
+    const { entry, reused } = stored
+    onDone({ parts: 1, bytes: entry.bytes, reused, current: `${displayName(table)} ${entry.name}` })
+    if (reused < entry.bytes && !entry.suspect) await journal.add(table, entry)
+    return stored
+  })
+  const parts = (await Promise.all(done)).filter((part) => part !== undefined)
+  const entries = parts.map((part) => part.entry).sort((a, b) => compareParts(a.name, b.name))
+  const blocks: { readonly pending: PendingBlock; readonly parts: number }[] = []
+  for (let at = 0; at < entries.length; at += PARTS_IN_BLOCK) {
+    const chunk = entries.slice(at, at + PARTS_IN_BLOCK)
+    const { head, body } = encodeParts(chunk)
+    blocks.push({ pending: await meta.add(head, body), parts: chunk.length })
+  }
+  const sum = (count: (entry: PartEntry) => number) => entries.reduce((total, entry) => total + count(entry), 0)
+  const totals = {
+    id,
+    rows: sum((part) => part.rows),
+    bytes: sum((part) => part.bytes),
+    parts: entries.length,
+    suspect: sum((part) => (part.suspect ? 1 : 0)),
+    digest: partitionDigest(entries),
+  }
+  return {
+    entry: () =>
+      entries.length === 0
+        ? undefined
+        : {
+            ...totals,
+            blocks: blocks.map(({ pending, parts: count }) => ({ block: pending.pointer(), parts: count })),
+          },
+    reused: parts.reduce((total, part) => total + part.reused, 0),
+  }
+}

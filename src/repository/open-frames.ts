@@ -1,0 +1,122 @@
+import { Corrupt } from '../core/corrupt.ts'
+import type { DataPackRef, Segment } from '../core/manifest.ts'
+import { framesOf } from '../core/part-stream.ts'
+import type { FrameSpan } from '../core/part-stream.ts'
+import { MIB } from '../core/units.ts'
+import { packCipher } from './pack-format.ts'
+import type { PackCipher, PackKind } from './pack-format.ts'
+import type { Suite } from './seal.ts'
+
+/** What opens packs. */
+export interface Opening {
+  readonly suite: Suite
+  /** By session. */
+  readonly dataKeys: Readonly<Record<string, Uint8Array>>
+}
+
+/** A data pack, unless it says that it is a meta pack. */
+export interface PackToFetch {
+  readonly id: string
+  readonly kind?: PackKind
+}
+
+/** The side that gets ranges of packs; a pack that is missing or too short is a problem of the parts in it, not an error. */
+export interface PackSource {
+  fetch(
+    pack: PackToFetch,
+    range: { readonly offset: number; readonly length: number },
+  ): Promise<Uint8Array<ArrayBuffer> | undefined>
+}
+
+/** Ranges are fetched this much at a time, one ahead of the one at hand. */
+const CHUNK = 8 * MIB
+
+/** A frame's plaintext, or why there is none. */
+export type OpenedFrame =
+  | { readonly outcome: 'opened'; readonly plain: Uint8Array }
+  | { readonly outcome: 'lost'; readonly length: number; readonly why: string }
+
+/** The frames of segments, in order. */
+export type OpenFrames = (segments: readonly Segment[]) => AsyncIterable<OpenedFrame>
+
+/** Fetches and opens the frames of segments, a chunk ahead of the one at hand. */
+export function openFrames(opening: Opening, source: PackSource): OpenFrames {
+  const cipherOf = packCiphers(opening)
+  return async function* frames(segments) {
+    for await (const { pack, frame, bytes } of fetchFrames(segments, source)) {
+      const plain = openFrame(cipherOf(pack), frame, bytes)
+      if (plain instanceof Uint8Array) yield { outcome: 'opened', plain }
+      else {
+        const why = bytes ? `${plain.message} in pack ${pack.id}` : `pack ${pack.id} is missing or cut short`
+        yield { outcome: 'lost', length: frame.plain, why }
+      }
+    }
+  }
+}
+
+function openFrame(cipher: PackCipher, frame: FrameSpan, bytes: Uint8Array | undefined): Uint8Array | Corrupt {
+  if (!bytes) return new Corrupt('missing')
+  try {
+    const plain = cipher.open(bytes, { offset: frame.offset, role: 'body' })
+    return plain.length === frame.plain ? plain : new Corrupt('has another length')
+  } catch (error) {
+    if (error instanceof Corrupt) return error
+    throw error
+  }
+}
+
+/** Frames in order, fetched a chunk ahead. */
+async function* fetchFrames(segments: readonly Segment[], source: PackSource) {
+  const chunks = segments.flatMap((segment) => chunksOf(segment))
+  const fetch = (index: number) => {
+    const chunk = chunks[index]
+    const bytes = chunk && source.fetch(chunk.pack, chunk)
+    bytes?.catch(() => undefined)
+    return bytes
+  }
+  let next = fetch(0)
+  for (const [index, chunk] of chunks.entries()) {
+    const bytes = await next
+    next = fetch(index + 1)
+    for (const frame of chunk.frames) {
+      const start = frame.offset - chunk.offset
+      yield {
+        pack: chunk.pack,
+        frame,
+        bytes: bytes && bytes.length >= start + frame.length ? bytes.subarray(start, start + frame.length) : undefined,
+      }
+    }
+  }
+}
+
+interface Chunk {
+  readonly pack: DataPackRef
+  readonly offset: number
+  length: number
+  readonly frames: FrameSpan[]
+}
+
+function chunksOf(segment: Segment): readonly Chunk[] {
+  const chunks: Chunk[] = []
+  for (const frame of framesOf(segment)) {
+    const last = chunks.at(-1)
+    if (last && last.length + frame.length <= CHUNK) {
+      last.frames.push(frame)
+      last.length += frame.length
+    } else chunks.push({ pack: segment.pack, offset: frame.offset, length: frame.length, frames: [frame] })
+  }
+  return chunks
+}
+
+function packCiphers({ suite, dataKeys }: Opening): (pack: DataPackRef) => PackCipher {
+  const known = new Map<string, PackCipher>()
+  return (pack) => {
+    const found = known.get(pack.id)
+    if (found) return found
+    const key = dataKeys[pack.session]
+    if (!key) throw new Error(`no data key for session ${pack.session}`)
+    const cipher = packCipher({ kind: 'data', suite, session: pack.session, salt: pack.salt }, { head: key, body: key })
+    known.set(pack.id, cipher)
+    return cipher
+  }
+}

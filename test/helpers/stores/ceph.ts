@@ -1,0 +1,153 @@
+import { execFile, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { freePort } from '../../../src/engine/free-port.ts'
+import { hasServer, ownedByServer, removeDirectory, serverDirectory, serverUser } from './server-process.ts'
+
+const run = promisify(execFile)
+
+export interface S3Keys {
+  readonly 'access-key-id': string
+  readonly 'secret-access-key': string
+}
+
+/** A whole Ceph: a monitor, a store in memory, and its S3 gateway. */
+export interface Ceph extends AsyncDisposable {
+  readonly endpoint: string
+  /** Of the owner of every bucket. */
+  readonly keys: S3Keys
+  /** Make a user who owns nothing. */
+  user(name: string): Promise<S3Keys>
+  /** `radosgw-admin` */
+  admin(...args: readonly string[]): Promise<string>
+}
+
+export const hasCeph = hasServer('/usr/bin/radosgw', 'S3 by Ceph (apt-get install radosgw ceph-mon ceph-osd)')
+
+const OWNER: S3Keys = { 'access-key-id': 'OWNERACCESSKEY', 'secret-access-key': 'owner-hunter2-owner-hunter2' }
+
+/** Start Ceph on free ports, as an ordinary user; its daemons are ended by their own process ids. */
+export async function startCeph(): Promise<Ceph> {
+  const directory = serverDirectory('ceph')
+  for (const name of ['mon', 'osd', 'rgw', 'run']) {
+    mkdirSync(join(directory, name))
+    ownedByServer(join(directory, name))
+  }
+  const [monitor, gateway] = [await freePort(), await freePort()]
+  const configuration = join(directory, 'ceph.conf')
+  const cluster = randomUUID()
+  writeFileSync(configuration, cephConf({ directory, monitor, gateway, cluster }))
+  const { uid, gid } = serverUser
+  const as = process.getuid?.() === 0 ? { uid, gid } : {}
+  const tool = async (command: string, ...args: readonly string[]): Promise<string> =>
+    (await run(command, ['-c', configuration, ...args], { ...as, cwd: directory, timeout: 30_000 })).stdout
+  const daemons: ChildProcess[] = []
+  const daemon = (command: string, ...args: readonly string[]): void => {
+    const child = spawn(command, ['-c', configuration, '-f', ...args], { ...as, cwd: directory, stdio: 'ignore' })
+    daemons.push(child)
+  }
+
+  const keyring = join(directory, 'keyring')
+  const all = ['mon', 'osd', 'mgr'].flatMap((kind) => ['--cap', kind, 'allow *'])
+  await run('ceph-authtool', ['--create-keyring', keyring, '--gen-key', '-n', 'mon.', '--cap', 'mon', 'allow *'], as)
+  await run('ceph-authtool', [keyring, '--gen-key', '-n', 'client.admin', ...all], as)
+  const map = join(directory, 'monmap')
+  await run('monmaptool', ['--create', '--fsid', cluster, '--addv', 'a', `[v2:127.0.0.1:${monitor}]`, map], as)
+  await tool('ceph-mon', '--mkfs', '-i', 'a', '--monmap', map, '--keyring', keyring)
+  daemon('ceph-mon', '-i', 'a')
+  const osd = randomUUID()
+  await until(() => tool('ceph', 'osd', 'new', osd))
+  const caps = ['mon', 'allow profile osd', 'osd', 'allow *']
+  await tool('ceph', 'auth', 'get-or-create', 'osd.0', ...caps, '-o', join(directory, 'osd', 'keyring'))
+  await tool('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', osd)
+  daemon('ceph-osd', '-i', '0')
+  await until(async () => (await tool('ceph', 'osd', 'stat')).includes('1 up') || Promise.reject(new Error('down')))
+  const admin = (...args: readonly string[]) => tool('radosgw-admin', ...args)
+  const user = async (name: string, keys: S3Keys): Promise<S3Keys> => {
+    const given = ['--access-key', keys['access-key-id'], '--secret-key', keys['secret-access-key']]
+    await admin('user', 'create', '--uid', name, '--display-name', name, ...given)
+    return keys
+  }
+  await user('owner', OWNER)
+  daemon('radosgw', '-n', 'client.admin')
+  const endpoint = `http://127.0.0.1:${gateway}`
+  await until(() => fetch(endpoint))
+  return {
+    endpoint,
+    keys: OWNER,
+    user: (name) =>
+      user(name, {
+        'access-key-id': `${name.toUpperCase()}KEY`,
+        'secret-access-key': `${name}-hunter2-${name}-hunter2`,
+      }),
+    admin,
+    [Symbol.asyncDispose]: async () => {
+      for (const child of daemons.toReversed()) {
+        const exited = new Promise((done) => child.once('exit', done))
+        if (child.exitCode === null && child.kill('SIGKILL')) await exited
+      }
+      removeDirectory(directory)
+    },
+  }
+}
+
+async function until(work: () => Promise<unknown>): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    try {
+      await work()
+      return
+    } catch (error) {
+      if (tries === 100) throw error
+      await sleep(100)
+    }
+  }
+}
+
+/** The short intervals are what makes it start in seconds. */
+function cephConf(at: { directory: string; monitor: number; gateway: number; cluster: string }): string {
+  const { directory, monitor, gateway, cluster } = at
+  return `[global]
+fsid = ${cluster}
+mon_host = [v2:127.0.0.1:${monitor}]
+public_addr = 127.0.0.1
+cluster_addr = 127.0.0.1
+ms_bind_ipv6 = false
+run_dir = ${directory}/run
+admin_socket = ${directory}/run/$name.asok
+log_file = ${directory}/run/$name.log
+crash_dir = ${directory}/run
+keyring = ${directory}/keyring
+osd_pool_default_size = 1
+osd_pool_default_min_size = 1
+osd_pool_default_pg_num = 1
+osd_pool_default_pg_autoscale_mode = off
+osd_crush_chooseleaf_type = 0
+mon_allow_pool_size_one = true
+mon_max_pg_per_osd = 1000
+mon_osd_max_creating_pgs = 4096
+mon_data_avail_crit = 1
+mon_data_avail_warn = 2
+mon_osd_nearfull_ratio = .97
+mon_osd_backfillfull_ratio = .98
+mon_osd_full_ratio = .99
+paxos_propose_interval = 0.02
+paxos_min_wait = 0.01
+[mon.a]
+mon_data = ${directory}/mon
+[osd]
+keyring = ${directory}/osd/keyring
+osd_data = ${directory}/osd
+osd_objectstore = memstore
+memstore_device_bytes = 8589934592
+[client]
+rgw_frontends = beast endpoint=127.0.0.1:${gateway}
+rgw_data = ${directory}/rgw
+rgw_crypt_require_ssl = false
+rgw_crypt_s3_kms_backend = testing
+rgw_crypt_s3_kms_encryption_keys = testkey=YmluCmJvb3N0CmJvb3N0LWJ1aWxkCmNlcGguY29uZgo=
+`
+}

@@ -1,0 +1,49 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { parseAllDocuments, parseDocument } from 'yaml'
+import { configSchema } from '../../src/config/schema.ts'
+import { createMetrics } from '../../src/server/metrics.ts'
+import { notCovered } from '../helpers/not-covered.ts'
+
+const packaging = fileURLToPath(new URL('../../packaging', import.meta.url))
+const read = (file: string) => readFileSync(join(packaging, file), 'utf8')
+
+describe('what is packaged', () => {
+  it.each(['prometheus/alerts.yaml', 'grafana/permafrost.json'])('%s asks for metrics that there are', async (file) => {
+    const known = new Set((await createMetrics('test').text()).match(/^# TYPE \w+/gm)?.map((line) => line.slice(7)))
+    const asked = [...new Set(read(file).match(/permafrost_[a-z_]+/g))]
+    expect(asked.length).toBeGreaterThan(8)
+    expect(asked.filter((name) => !known.has(name))).toEqual([])
+  })
+
+  it('Kubernetes manifests are YAML, and the configuration in them is one', () => {
+    for (const file of ['kubernetes/sidecar.yaml', 'kubernetes/cronjob.yaml'])
+      for (const document of parseAllDocuments(read(file))) expect(document.errors).toEqual([])
+    const [map] = parseAllDocuments(read('kubernetes/sidecar.yaml'))
+    const value = map?.toJS() as { readonly data?: Record<string, string> } | undefined
+    expect(configSchema.safeParse(parseDocument(value?.data?.['config.yaml'] ?? '[]').toJS())).toMatchObject({
+      success: true,
+    })
+  })
+
+  it('the systemd unit is one that systemd takes', () => {
+    const { error, stdout, stderr } = spawnSync(
+      'systemd-analyze',
+      ['verify', join(packaging, 'systemd/permafrost.service')],
+      {
+        encoding: 'utf8',
+      },
+    )
+    const said = error
+      ? notCovered('systemd is not installed: the unit is only read')
+      : `${stdout}${stderr}`
+          .split('\n')
+          .filter((line) => line.includes('permafrost.service') && !/is not executable|not found/.test(line))
+          .join('\n')
+    expect(said ?? '').toBe('')
+    expect(read('systemd/permafrost.service')).toMatch(/^Type=notify$/m)
+  })
+})

@@ -1,0 +1,193 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../src/engine/free-port.ts'
+import { ftpStorage } from '../../src/storage/ftp.ts'
+import { fingerprintOf } from '../../src/storage/known-hosts.ts'
+import { rcloneStorage } from '../../src/storage/rclone.ts'
+import { sftpStorage } from '../../src/storage/sftp.ts'
+import type { Storage } from '../../src/storage/storage.ts'
+import type { StorageError, StorageFailure } from '../../src/storage/storage-error.ts'
+import { webdavStorage } from '../../src/storage/webdav.ts'
+import { canMount } from '../helpers/not-covered.ts'
+import { PASSWORD, startProftpd } from '../helpers/stores/proftpd.ts'
+import type { FtpServer } from '../helpers/stores/proftpd.ts'
+import { hasFileServers, onSmallDisk } from '../helpers/stores/server-process.ts'
+import { knownHost, makeKey, startSshd } from '../helpers/stores/sshd.ts'
+import type { SftpServer } from '../helpers/stores/sshd.ts'
+import { startApache, startLighttpd } from '../helpers/stores/webdav-servers.ts'
+import type { WebdavServer } from '../helpers/stores/webdav-servers.ts'
+
+let sshd: SftpServer
+let proftpd: FtpServer
+let apache: WebdavServer
+const open: AsyncDisposable[] = []
+const started = async <T extends AsyncDisposable>(server: Promise<T>): Promise<T> => {
+  open.push(await server)
+  return server
+}
+describe.runIf(hasFileServers)('Files on a server', () => {
+  beforeAll(async () => {
+    sshd = await started(startSshd())
+    proftpd = await started(startProftpd())
+    apache = await started(startApache())
+  })
+  afterAll(async () => {
+    for (const server of open) await server[Symbol.asyncDispose]()
+  })
+
+  const body = Buffer.alloc(4 << 20, 'permafrost')
+
+  /** A write has to fail in this way, within seconds, and to say what to do without telling a secret. */
+  async function holds(storage: Storage, failure: StorageFailure, says: RegExp): Promise<void> {
+    const error: unknown = await storage.put('packs/aa/one', body, { ifAbsent: true }).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    expect(error).toMatchObject({ failure, message: expect.stringMatching(says) })
+    expect((error as StorageError).hint.join(' ')).toMatch(/\w+ \w+/)
+    const everything = inspect(error, { depth: 10, showHidden: true })
+    for (const secret of [
+      PASSWORD,
+      'wrong password',
+      'PRIVATE KEY',
+      Buffer.from(`backup:${PASSWORD}`).toString('base64'),
+    ])
+      expect(everything).not.toContain(secret)
+  }
+
+  describe('a store over SFTP says what is wrong:', () => {
+    it('a server that is not there', async () => {
+      await holds(sftpStorage({ ...sshd.place(), port: await freePort() }), 'absent', /is not there/)
+    })
+
+    it('a host that is not there', async () => {
+      await holds(sftpStorage({ ...sshd.place(), host: 'nowhere.invalid' }), 'absent', /no such host/)
+    })
+
+    it('a wrong key', async () => {
+      const other = join(sshd.directory, 'other-key')
+      makeKey(other)
+      const options = { ...sshd.place(), privateKey: readFileSync(other, 'utf8') }
+      await holds(sftpStorage(options), 'unauthenticated', /does not accept the key of/)
+    })
+
+    it('a key with a passphrase that is not given', async () => {
+      const locked = join(sshd.directory, 'locked-key')
+      makeKey(locked, '-N', 'wrong password')
+      const options = { ...sshd.place(), privateKey: readFileSync(locked, 'utf8') }
+      await holds(sftpStorage(options), 'unauthenticated', /SSH key .* cannot be used/)
+    })
+
+    it('a wrong password', async () => {
+      const options = { ...proftpd.sftp(), password: 'wrong password' }
+      await holds(sftpStorage(options), 'unauthenticated', /does not accept the password of backup/)
+    })
+
+    it('a host key that is not known', async () => {
+      const options = { ...sshd.place(), trust: { knownHosts: [join(sshd.directory, 'nothing')] } }
+      await holds(sftpStorage(options), 'untrusted', /host key .* is not known: it shows SHA256:/)
+    })
+
+    it('a host key that has changed', async () => {
+      const [other, file] = [join(sshd.directory, 'other-host'), join(sshd.directory, 'other-hosts')]
+      makeKey(other)
+      writeFileSync(file, knownHost(sshd.port, other))
+      const options = { ...sshd.place(), trust: { knownHosts: [file] } }
+      await holds(sftpStorage(options), 'untrusted', /host key .* has changed: it shows SHA256:/)
+    })
+
+    it('a host key that was revoked', async () => {
+      const file = join(sshd.directory, 'revoked')
+      const line = readFileSync(sshd.knownHosts, 'utf8')
+      writeFileSync(file, `${line}@revoked ${line}`)
+      await holds(sftpStorage({ ...sshd.place(), trust: { knownHosts: [file] } }), 'untrusted', /has changed/)
+    })
+
+    it('another fingerprint than the pinned one; the right one is trusted', async () => {
+      const pinned = sftpStorage({ ...sshd.place(), trust: { fingerprint: sshd.fingerprint } })
+      expect(await pinned.put('a', Buffer.from('x'))).toBe('created')
+      const other = { ...sshd.place(), trust: { fingerprint: fingerprintOf(Buffer.from('other')) } }
+      await holds(sftpStorage(other), 'untrusted', /has changed/)
+    })
+
+    it('an account that may only read', async () => {
+      const server = await started(startSshd('internal-sftp -R'))
+      await holds(sftpStorage(server.place()), 'forbidden', /not allowed to write/)
+    })
+
+    it.runIf(canMount)('a full disk', async () => {
+      const script = join(sshd.directory, 'small')
+      const [program, ...args] = onSmallDisk(join(sshd.directory, 'data'), ['/usr/lib/openssh/sftp-server'])
+      writeFileSync(
+        script,
+        `#!/bin/sh\nexec ${[program, ...args].map((arg) => `"${arg.replaceAll(/["$]/g, String.raw`\$&`)}"`).join(' ')}\n`,
+        { mode: 0o755 },
+      )
+      const server = await started(startSshd(script))
+      await holds(sftpStorage({ ...server.place(), path: sshd.place().path }), 'full', /no space left to write/)
+    })
+  })
+
+  describe('a store over FTP says what is wrong:', () => {
+    it('a server that is not there', async () => {
+      await holds(ftpStorage({ ...proftpd.ftp(), port: await freePort() }), 'absent', /is not there/)
+    })
+
+    it('a wrong password', async () => {
+      const options = { ...proftpd.ftp('explicit'), password: 'wrong password' }
+      await holds(ftpStorage(options), 'unauthenticated', /does not accept the user or its password/)
+    })
+
+    it('a certificate that nobody trusts', async () => {
+      await holds(
+        ftpStorage({ ...proftpd.ftp('explicit'), ca: undefined }),
+        'untrusted',
+        /certificate .* is not trusted/,
+      )
+    })
+
+    it.each(['none', 'explicit'] as const)('an account that may only read (TLS: %s)', async (tls) => {
+      const server = await started(startProftpd('<Limit WRITE>\n    DenyAll\n  </Limit>'))
+      await holds(ftpStorage(server.ftp(tls)), 'forbidden', /not allowed to write/)
+    })
+
+    it.each(['none', 'explicit'] as const)('a full store (TLS: %s)', async (tls) => {
+      const server = await started(startProftpd('MaxStoreFileSize 1 MB'))
+      await holds(ftpStorage(server.ftp(tls)), 'full', /no space left to write/)
+    })
+  })
+
+  describe('a store over WebDAV says what is wrong:', () => {
+    it('a server that is not there', async () => {
+      const options = { ...apache.place(), url: `http://127.0.0.1:${await freePort()}/repository` }
+      await holds(webdavStorage(options), 'absent', /is not there/)
+    })
+
+    it('a wrong password', async () => {
+      const options = { ...apache.place(), password: 'wrong password' }
+      await holds(webdavStorage(options), 'unauthenticated', /does not accept the user or its password/)
+    })
+
+    it('a certificate that nobody trusts', async () => {
+      await holds(webdavStorage({ ...apache.place(), ca: undefined }), 'untrusted', /certificate .* is not trusted/)
+    })
+
+    it('an account that may only read', async () => {
+      const server = await started(startLighttpd('read-only'))
+      await holds(webdavStorage(server.place()), 'forbidden', /not allowed to make/)
+    })
+
+    it.runIf(canMount)('a full disk', async () => {
+      const server = await started(startApache('full'))
+      await holds(webdavStorage(server.place()), 'full', /no space left to write/)
+    })
+  })
+
+  describe('a store through rclone says what is wrong:', () => {
+    it('a remote that rclone does not know', async () => {
+      await holds(rcloneStorage('nowhere:path'), 'broken', /rclone:nowhere:path did not do it/)
+    })
+  })
+})

@@ -8,6 +8,7 @@ import { addCopy } from './commands/copy.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addDrill } from './commands/drill.ts'
 import { addExport } from './commands/export.ts'
 import { addForget } from './commands/forget.ts'
 import { addList } from './commands/list.ts'
@@ -23,7 +24,7 @@ import { helpTopic, TOPICS } from './help.ts'
 
 const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
   ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore, addQuery]],
-  ['TRUST', [addVerify, addDoctor]],
+  ['TRUST', [addVerify, addDrill, addDoctor]],
   ['SPACE', [addForget, addPrune]],
   ['MOVE', [addCopy, addExport]],
   ['RUN', [addAgent, addOperations]],

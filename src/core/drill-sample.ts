@@ -1,4 +1,4 @@
-import type { PartitionEntry } from './manifest.ts'
+import type { PartitionFacts } from './manifest.ts'
 import type { WantedTable } from './restore-plan.ts'
 
 export interface SampleOptions {
@@ -10,17 +10,19 @@ export interface SampleOptions {
   readonly random: () => number
 }
 
+type Drilled = Pick<WantedTable, 'entry' | 'partitions' | 'some'>
+
 /**
  * What to restore when it may not be everything: the tables whose last drill is longest ago, and of what does not fit as a whole
  * some partitions, so that one drill after the other comes around to all of it. One partition at least.
  */
-export function drillSample(tables: readonly WantedTable[], options: SampleOptions): readonly WantedTable[] {
+export function drillSample<T extends Drilled>(tables: readonly T[], options: SampleOptions): readonly T[] {
   const { most, drilledAt, random } = options
   const turns = shuffled(tables, random).sort((a, b) => compare(drilledAt(a.entry) ?? '', drilledAt(b.entry) ?? ''))
-  const chosen = new Map<WantedTable, readonly PartitionEntry[]>()
+  const chosen = new Map<T, readonly PartitionFacts[]>()
   let left = most
   for (const table of turns) {
-    const partitions: PartitionEntry[] = []
+    const partitions: PartitionFacts[] = []
     for (const partition of shuffled(table.partitions, random)) {
       const isFirst = chosen.size === 0 && partitions.length === 0
       if (partition.bytes > left && !isFirst) continue

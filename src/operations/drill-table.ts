@@ -1,17 +1,19 @@
+import { plainEngine } from '../core/engine-edits.ts'
 import { hasCode } from '../core/errors.ts'
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
-import { localEngineName } from '../core/local-create.ts'
-import type { PartEntry, TableEntry } from '../core/manifest.ts'
-import type { RestoreStep, WantedTable } from '../core/restore-plan.ts'
+import type { PartEntry } from '../core/manifest.ts'
+import type { RestoreStep } from '../core/restore-plan.ts'
 import { displayName, sql } from '../core/sql.ts'
-import type { Sql } from '../core/sql.ts'
+import type { Sql, TableName } from '../core/sql.ts'
+import { isMergeTree } from '../engine/catalog.ts'
 import { CLICKHOUSE, isClickHouse } from '../engine/clickhouse-error.ts'
 import type { DrilledTable } from '../repository/attestations.ts'
-import { readParts } from '../repository/backups.ts'
 import { localDefinition } from './mount-table.ts'
 import type { RestoreContext } from './restore-context.ts'
+import type { ChosenTable } from './restore-source.ts'
 import { restoreTable } from './restore-table.ts'
+import { sourceParts } from './source-parts.ts'
 
 /**
  * In an engine that is thrown away nothing may change by itself: no merge, and each bad part reported, however many there are.
@@ -25,20 +27,20 @@ const KEEP = [sql`max_bytes_to_merge_at_max_space_in_pool = 1`, sql`max_suspicio
  * @throws what stops the restore: the definition is refused, the disk is full, the engine is gone
  */
 export async function drillTable(
-  { wanted, key }: { readonly wanted: WantedTable; readonly key: string },
+  { wanted, key }: { readonly wanted: ChosenTable; readonly key: string },
   ctx: RestoreContext,
 ): Promise<DrilledTable> {
-  const { clock, repository } = ctx
-  const { entry, schema } = wanted
+  const { clock } = ctx
+  const { entry } = wanted
   const { emit, findings } = collectFindings(ctx.emit)
-  const parts: PartEntry[] = []
-  for (const partition of wanted.partitions) parts.push(...(await readParts(repository, partition)))
-  const local = { ...wanted, schema: { ...schema, create: localDefinition({ entry, schema }, KEEP) } }
   const begun = clock().getTime()
-  const restored = await restoreTable({ step: stepOf(wanted, parts), wanted: local, parts, key }, { ...ctx, emit })
+  const parts = await sourceParts(wanted)
+  // What parts wait for would change them: they are compared as they are.
+  const one = { step: stepOf(wanted, parts), source: entry, parts, mutations: [], key }
+  const restored = await restoreTable(one, { ...ctx, emit })
   const ready = clock().getTime()
   const bad = findings.filter(isProblem).map(({ object, message }) => `${object}: ${message}`)
-  const broken = await checkParts(entry, ctx)
+  const broken = isMergeTree(entry) ? await checkParts(entry, ctx) : []
   const { hash, problem } = await hashRows(wanted, ctx)
   return {
     table: displayName(entry),
@@ -57,15 +59,16 @@ function isProblem({ severity }: Finding): boolean {
   return severity === 'damage' || severity === 'incomplete'
 }
 
-function stepOf({ entry, partitions }: WantedTable, parts: readonly PartEntry[]): RestoreStep {
+function stepOf({ entry, schema, partitions }: ChosenTable, parts: readonly PartEntry[]): RestoreStep {
   const sum = (count: (part: PartEntry) => number) => parts.reduce((total, part) => total + count(part), 0)
   const name = { database: entry.database, name: entry.name }
   return {
     action: parts.length > 0 ? 'create' : 'create-empty',
     source: name,
     target: name,
-    engine: localEngineName(entry.engine),
-    partitions: partitions.map((partition) => partition.id),
+    engine: plainEngine(entry.engine),
+    create: isMergeTree(entry) ? localDefinition({ entry, schema }, KEEP) : schema.create,
+    partitions: partitions.map(({ id }) => id),
     parts: parts.length,
     rows: sum((part) => part.rows),
     bytes: sum((part) => part.bytes),
@@ -73,7 +76,7 @@ function stepOf({ entry, partitions }: WantedTable, parts: readonly PartEntry[])
 }
 
 /** ClickHouse reads every file of every part and compares it with its checksums. */
-async function checkParts(table: TableEntry, { engine, signal }: RestoreContext): Promise<readonly string[]> {
+async function checkParts(table: TableName, { engine, signal }: RestoreContext): Promise<readonly string[]> {
   const rows = await engine.query(sql`CHECK TABLE ${{ database: table.database, name: table.name }}`, {
     signal,
     timeout: FOREVER,
@@ -94,7 +97,7 @@ const FOREVER = 24 * 3600 * 1000
  * the same. There may be fewer rows than parts hold, for some are marked as deleted, and never more.
  */
 async function hashRows(
-  { entry, partitions }: WantedTable,
+  { entry, partitions }: ChosenTable,
   { engine, signal }: RestoreContext,
 ): Promise<{ readonly hash?: string; readonly problem?: string }> {
   const name = { database: entry.database, name: entry.name }

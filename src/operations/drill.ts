@@ -1,25 +1,30 @@
 import { drillSample } from '../core/drill-sample.ts'
-import { hasCode, PermafrostError, toPermafrostError } from '../core/errors.ts'
-import type { BackupSummary, TableEntry } from '../core/manifest.ts'
-import type { WantedTable } from '../core/restore-plan.ts'
-import { selectsEverything, selectTables } from '../core/selector.ts'
+import { NO_DEFINITIONS } from '../core/definitions.ts'
+import { PermafrostError, toPermafrostError } from '../core/errors.ts'
+import { collectFindings } from '../core/events.ts'
+import type { BackupSummary } from '../core/manifest.ts'
+import { planFunctions } from '../core/plan-functions.ts'
+import { selectsEverything } from '../core/selector.ts'
 import type { Selector } from '../core/selector.ts'
-import { displayName, identifier, sql, trusted } from '../core/sql.ts'
+import { displayName, identifier, sql } from '../core/sql.ts'
 import { formatBytes, plural } from '../core/units.ts'
-import { isMergeTree } from '../engine/catalog.ts'
-import { createTable } from '../engine/create.ts'
+import { createObject } from '../engine/create.ts'
 import { disposableEngine } from '../engine/disposable.ts'
 import type { DisposableEngine } from '../engine/disposable.ts'
-import { embeddedReader } from '../engine/embedded.ts'
-import type { Value } from '../engine/engine.ts'
-import { attest, readDrills } from '../repository/attestations.ts'
-import type { Attestation, DrilledCheck, DrilledTable, DrillReport } from '../repository/attestations.ts'
-import { readContents, readPartitions, readSchemas } from '../repository/backups.ts'
-import { poolOf } from './context.ts'
+import { readDrills } from '../repository/attestations.ts'
+import type { DrilledCheck, DrilledTable, DrillReport } from '../repository/attestations.ts'
+import { readContents } from '../repository/backups.ts'
 import type { Context } from './context.ts'
+import { askChecks } from './drill-checks.ts'
+import { drillProblems } from './drill-problems.ts'
 import { drillTable } from './drill-table.ts'
 import { withPin } from './pin.ts'
 import { progressMeter } from './progress.ts'
+import { recordDrill } from './record-drill.ts'
+import { repositorySource } from './repository-source.ts'
+import type { RestoreContext } from './restore-context.ts'
+import type { ChosenTable, RestoreSource, SourceContents } from './restore-source.ts'
+import { stagingError } from './stage-parts.ts'
 
 export interface DrillOptions {
   readonly backup: BackupSummary
@@ -34,80 +39,87 @@ export interface DrillOptions {
   readonly record?: boolean | undefined
 }
 
+/** What a drill would restore. */
+export interface DrillPlan {
+  readonly backup: string
+  readonly tables: readonly PlannedTable[]
+  readonly bytes: number
+  /** Whether it is all of the backup. */
+  readonly whole: boolean
+}
+
+export interface PlannedTable {
+  readonly table: string
+  readonly partitions: number
+  readonly parts: number
+  readonly rows: number
+  readonly bytes: number
+  readonly whole: boolean
+}
+
 export interface DrillResult extends DrillReport {
   readonly backup: string
   readonly passed: boolean
+  /** Whether bytes of the backup are missing or wrong. */
+  readonly damaged: boolean
   /** Whether it was all of the backup. */
   readonly whole: boolean
   readonly seconds: number
+}
+
+export interface PreparedDrill {
+  readonly plan: DrillPlan
+  /** Whatever goes wrong is in the result, which is written down. @throws CANCELLED, and then nothing is written down */
+  run(): Promise<DrillResult>
 }
 
 type DrillContext = Omit<Context, 'engine'>
 
 /** Drills that the rotation remembers. */
 const REMEMBERED = 200
-/** Tables in the record; it has to stay a small one. */
-const MOST_TABLES = 1000
 
 /**
  * Restore a backup into a ClickHouse that is made for it and thrown away, let it check and read everything, and ask it the
- * user's own questions. Whatever goes wrong is in the result, which is written down: a drill that was begun and did not pass is
- * a failure, whatever the reason.
+ * user's own questions. A drill that was begun and did not pass is a failure, whatever the reason.
  *
- * @throws NOT_FOUND when no table is selected; CANCELLED, and then nothing is written down
+ * @throws NOT_FOUND when no table is selected, DAMAGED when the list of tables does not read
  */
-export async function drill(ctx: DrillContext, options: DrillOptions): Promise<DrillResult> {
-  const started = ctx.clock().getTime()
-  const all = await wantedTables(ctx, options)
-  const tables = await sampled(ctx, all, options)
-  const whole = selectsEverything(options.selector) && tables.every((table) => !table.some) && tables.length === all.length
-  const work = () => rehearse(ctx, { tables, whole, options })
-  const report = await withPin(ctx, { backup: options.backup.id, reason: 'drill' }, work)
-  const result: DrillResult = {
-    backup: options.backup.id,
-    passed: problemsOf(report).length === 0,
-    whole,
-    ...report,
-    seconds: (ctx.clock().getTime() - started) / 1000,
-  }
-  if (options.record ?? true) await record(ctx, result)
-  return result
-}
-
-/** Everything that speaks against it, in one list. */
-export function problemsOf({ tables, checks, problems }: DrillReport): readonly string[] {
-  const failed = checks.filter((check) => check.result === 'failed')
-  return [
-    ...problems,
-    ...tables.flatMap((table) => table.problems),
-    ...failed.map(({ sql: text, message }) => `check ${text}: ${message}`),
-  ]
-}
-
-async function wantedTables(
-  { repository }: DrillContext,
-  { backup, selector }: DrillOptions,
-): Promise<readonly WantedTable[]> {
-  const entries = selectTables(selector, (await readContents(repository, backup.id)).tables).filter(isMergeTree)
-  if (entries.length === 0)
-    throw new PermafrostError('NOT_FOUND', `no table with parts of backup ${backup.id} is selected`, {
+export async function prepareDrill(ctx: DrillContext, options: DrillOptions): Promise<PreparedDrill> {
+  const { backup, selector } = options
+  const source = repositorySource(ctx, backup)
+  const contents = await source.read({ selector, partitions: [], mode: 'all' })
+  const all = contents.tables.map((table): ChosenTable => ({ ...table, some: false }))
+  if (all.length === 0)
+    throw new PermafrostError('NOT_FOUND', `no table with rows of backup ${backup.id} is selected`, {
       hint: `permafrost show ${backup.id}`,
     })
-  const [partitions, schemas] = await Promise.all([
-    readPartitions(repository, entries),
-    readSchemas(repository, entries),
-  ])
-  return entries.flatMap((entry, index) => {
-    const schema = schemas[index]
-    return schema ? [{ entry, schema, partitions: partitions[index] ?? [], some: false }] : []
-  })
+  const tables = await sampled(ctx, all, options)
+  const whole = selectsEverything(selector) && tables.every((table) => !table.some) && tables.length === all.length
+  const plan = { backup: backup.id, tables: tables.map(planned), bytes: bytesOf(tables), whole }
+  const run = async (): Promise<DrillResult> => {
+    const started = ctx.clock().getTime()
+    const { emit, findings } = collectFindings(ctx.emit)
+    const work = () => rehearse({ ...ctx, emit }, { source, contents, tables, plan, options })
+    const report = await withPin(ctx, { backup: backup.id, reason: 'drill' }, work)
+    const result: DrillResult = {
+      backup: backup.id,
+      passed: drillProblems(report).length === 0,
+      damaged: findings.some(({ severity }) => severity === 'damage'),
+      whole,
+      ...report,
+      seconds: (ctx.clock().getTime() - started) / 1000,
+    }
+    if (options.record ?? true) await recordDrill(ctx, result)
+    return result
+  }
+  return { plan, run }
 }
 
 async function sampled(
   { repository, random }: DrillContext,
-  tables: readonly WantedTable[],
+  tables: readonly ChosenTable[],
   { mostBytes }: DrillOptions,
-): Promise<readonly WantedTable[]> {
+): Promise<readonly ChosenTable[]> {
   if (mostBytes === undefined || bytesOf(tables) <= mostBytes) return tables
   const drilled = new Map<string, string>()
   for (const { drill: report, at } of (await readDrills(repository, REMEMBERED)).toReversed())
@@ -120,42 +132,40 @@ async function sampled(
 }
 
 interface Rehearsal {
-  readonly tables: readonly WantedTable[]
-  readonly whole: boolean
+  readonly source: RestoreSource
+  readonly contents: SourceContents
+  readonly tables: readonly ChosenTable[]
+  readonly plan: DrillPlan
   readonly options: DrillOptions
 }
 
-async function rehearse(ctx: DrillContext, { tables, whole, options }: Rehearsal): Promise<DrillReport> {
+async function rehearse(ctx: DrillContext, rehearsal: Rehearsal): Promise<DrillReport> {
+  const { contents, tables, plan, options } = rehearsal
   const drilled: DrilledTable[] = []
   const problems: string[] = []
   let checks: readonly DrilledCheck[] = options.checks.map((text) => ({ sql: text, result: 'skipped' }))
-  let doing = 'start'
+  let doing: string | undefined
   try {
     await using engine = await disposableEngine({ ...ctx, scratch: options.scratch })
-    await refuseWithoutSpace(engine, tables, options.scratch)
+    await refuseWithoutSpace(engine, plan, options.scratch)
     const info = await engine.describe()
-    const total = { parts: tables.flatMap(({ partitions }) => partitions).reduce((n, one) => n + one.parts, 0), bytes: bytesOf(tables) }
-    const progress = progressMeter(ctx, { phase: 'fetch', total })
-    await using pool = poolOf(ctx, (bytes) => progress.moved(bytes))
-    const message = `drill of ${options.backup.id}: ${plural(tables.length, 'table')}, ${formatBytes(total.bytes)}`
+    const { definitions = NO_DEFINITIONS } = await readContents(ctx.repository, options.backup.id)
+    for (const { statements } of planFunctions(definitions.server, []))
+      for (const statement of statements) await createObject(engine, info, statement)
+    const parts = plan.tables.reduce((sum, table) => sum + table.parts, 0)
+    const progress = progressMeter(ctx, { phase: 'fetch', total: { parts, bytes: plan.bytes } })
+    await using loader = rehearsal.source.open((bytes) => progress.moved(bytes))
+    const message = `drill of ${plan.backup}: ${plural(tables.length, 'table')}, ${formatBytes(plan.bytes)}`
     ctx.emit({ type: 'phase', phase: 'fetch', message })
     for (const [index, wanted] of tables.entries()) {
       ctx.signal.throwIfAborted()
       doing = displayName(wanted.entry)
       await engine.command(sql`CREATE DATABASE IF NOT EXISTS ${identifier(wanted.entry.database)}`)
-      try {
-        drilled.push(await drillTable({ wanted, key: `drill${index}` }, { ...ctx, engine, info, pool, progress }))
-      } catch (error) {
-        if (!hasCode(error, 'ENGINE_REFUSED')) throw error
-        drilled.push(failedTable(wanted.entry, error.message))
-      }
+      drilled.push(await tryTable({ wanted, key: `drill${index}` }, { ...ctx, engine, info, loader, progress }))
     }
     doing = 'the checks'
     // A question about rows that were left out would be answered wrongly.
-    if (whole) {
-      await makeViews(ctx, engine, options)
-      checks = await askChecks(ctx, engine, options.checks)
-    }
+    if (plan.whole) checks = await askChecks(ctx, engine, { views: contents.objects, checks: options.checks })
   } catch (error) {
     if (ctx.signal.aborted) throw error
     problems.push(stopped(toPermafrostError(error), doing))
@@ -166,102 +176,51 @@ async function rehearse(ctx: DrillContext, { tables, whole, options }: Rehearsal
   return { tables: drilled, checks, problems, restoreSeconds, ...estimate }
 }
 
-function failedTable(entry: TableEntry, message: string): DrilledTable {
-  const problems = [`${displayName(entry)}: cannot be made: ${message}`]
-  const nothing = { parts: 0, rows: 0, bytes: 0, restoreSeconds: 0, checkSeconds: 0, whole: false }
-  return { table: displayName(entry), ...nothing, problems }
+/** What is wrong with one table does not keep the others from their drill. */
+async function tryTable(one: Parameters<typeof drillTable>[0], ctx: RestoreContext): Promise<DrilledTable> {
+  const { entry } = one.wanted
+  try {
+    return await drillTable(one, ctx)
+  } catch (error) {
+    const failure = toPermafrostError(stagingError(error, entry))
+    if (failure.code !== 'DAMAGED' && failure.code !== 'ENGINE_REFUSED') throw failure
+    const table = displayName(entry)
+    const message = failure.code === 'DAMAGED' ? failure.message : `cannot be made: ${failure.message}`
+    const severity = failure.code === 'DAMAGED' ? 'damage' : 'incomplete'
+    ctx.emit({ type: 'finding', severity, object: table, message })
+    const nothing = { parts: 0, rows: 0, bytes: 0, restoreSeconds: 0, checkSeconds: 0, whole: false }
+    return { table, ...nothing, problems: [`${table}: ${message}`] }
+  }
 }
 
-function stopped(error: PermafrostError, doing: string): string {
-  if (error.code !== 'ENGINE_UNAVAILABLE' || doing === 'start') return error.message
+function stopped(error: PermafrostError, doing: string | undefined): string {
+  if (error.code !== 'ENGINE_UNAVAILABLE' || doing === undefined) return error.message
   return `the drill’s ClickHouse died in the middle, at ${doing}: ${error.message}`
 }
 
-async function refuseWithoutSpace(
-  engine: DisposableEngine,
-  tables: readonly WantedTable[],
-  scratch: string,
-): Promise<void> {
+async function refuseWithoutSpace(engine: DisposableEngine, { bytes }: DrillPlan, scratch: string): Promise<void> {
   const { disks } = await engine.describe()
   const free = disks.reduce((sum, disk) => sum + disk.freeBytes, 0)
-  const need = bytesOf(tables)
-  if (need <= free) return
-  const message = `too little disk: the drill needs ${formatBytes(need)}, and ${scratch} has ${formatBytes(free)} free`
-  throw new PermafrostError('STORAGE_UNAVAILABLE', message, { hint: 'give another --scratch, or less with --max-bytes' })
+  if (bytes <= free) return
+  const message = `too little disk: the drill needs ${formatBytes(bytes)}, and ${scratch} has ${formatBytes(free)} free`
+  throw new PermafrostError('STORAGE_UNAVAILABLE', message, {
+    hint: 'give another --scratch, or less with --max-bytes',
+  })
 }
 
-/** Plain views write nothing, and the user's checks may ask them. One that needs what is not here stays away. */
-async function makeViews(ctx: DrillContext, engine: DisposableEngine, { backup, selector }: DrillOptions): Promise<void> {
-  const { tables } = await readContents(ctx.repository, backup.id)
-  const views = selectTables(selector, tables).filter((table) => table.engine === 'View')
-  const schemas = await readSchemas(ctx.repository, views)
-  const info = await engine.describe()
-  for (const [index, view] of views.entries()) {
-    const as = { database: view.database, name: view.name }
-    await createTable(engine, info, { create: schemas[index]?.create ?? '', as }).catch((error: unknown) => {
-      if (!hasCode(error, 'ENGINE_REFUSED')) throw error
-      const message = `the view is not in the drill: ${error.message}`
-      ctx.emit({ type: 'finding', severity: 'note', object: displayName(view), message })
-    })
+function planned({ entry, partitions, some }: ChosenTable): PlannedTable {
+  const sum = (count: (partition: ChosenTable['partitions'][number]) => number) =>
+    partitions.reduce((total, partition) => total + count(partition), 0)
+  return {
+    table: displayName(entry),
+    partitions: partitions.length,
+    parts: sum(({ parts }) => parts),
+    rows: sum(({ rows }) => rows),
+    bytes: sum(({ bytes }) => bytes),
+    whole: !some,
   }
 }
 
-async function askChecks(
-  { random, signal }: DrillContext,
-  { path }: DisposableEngine,
-  checks: readonly string[],
-): Promise<readonly DrilledCheck[]> {
-  await using reader = embeddedReader({ path, random })
-  const results: DrilledCheck[] = []
-  for (const check of checks) {
-    try {
-      const [row] = await reader.query(trusted(check), { signal, settings: { readonly: 2 } })
-      const passed = row !== undefined && Object.values(row).every(isTrue)
-      const said = row === undefined ? 'no row' : Object.values(row).join(', ')
-      results.push(passed ? { sql: check, result: 'ok' } : { sql: check, result: 'failed', message: `returned ${said}` })
-    } catch (error) {
-      if (!hasCode(error, 'ENGINE_REFUSED')) throw error
-      results.push({ sql: check, result: 'failed', message: error.message })
-    }
-  }
-  return results
-}
-
-function isTrue(value: Value): boolean {
-  return value !== null && !['', '0', 'false'].includes(String(value))
-}
-
-function bytesOf(tables: readonly WantedTable[]): number {
+function bytesOf(tables: readonly ChosenTable[]): number {
   return tables.flatMap(({ partitions }) => partitions).reduce((sum, { bytes }) => sum + bytes, 0)
-}
-
-/** A result that cannot be written down is still a result. */
-async function record({ repository, random, clock, self, version, emit }: DrillContext, result: DrillResult): Promise<void> {
-  const { backup, passed, whole, seconds, tables, checks, problems, restoreSeconds, estimate } = result
-  const sum = (count: (table: DrilledTable) => number) => tables.reduce((total, table) => total + count(table), 0)
-  const attestation: Attestation = {
-    backup,
-    level: 4,
-    at: clock().toISOString(),
-    by: self.host,
-    permafrost: version,
-    result: passed ? 'ok' : 'failed',
-    whole,
-    parts: sum((table) => table.parts),
-    bytes: sum((table) => table.bytes),
-    seconds,
-    problems: problemsOf(result).length,
-    bad: [],
-    drill: { tables: tables.slice(0, MOST_TABLES).map(shortened), checks, problems, restoreSeconds, estimate },
-  }
-  try {
-    await attest(repository, attestation, random)
-  } catch (error) {
-    const message = `could not be written down: ${toPermafrostError(error).message}`
-    emit({ type: 'finding', severity: 'warning', object: 'result', message })
-  }
-}
-
-function shortened(table: DrilledTable): DrilledTable {
-  return { ...table, problems: table.problems.slice(0, 20).map((problem) => problem.slice(0, 500)) }
 }

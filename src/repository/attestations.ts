@@ -181,9 +181,14 @@ function judge(list: readonly Attestation[]): Proof {
   const proven = newestFirst
     .filter((one) => one.whole && one.result === 'ok')
     .toSorted((a, b) => b.level - a.level)
-    .find((good) => !damaged || damaged.at < good.at)
+    .find((good) => !newestFirst.some((later) => later.at > good.at && (later === damaged || refutes(later, good))))
   const drill = newestFirst.find(({ level }) => level === 4)
   return { ...(proven && { proven }), ...(damaged && { damaged }), ...(drill && { drill }) }
+}
+
+/** A drill that fails says nothing against bytes, and all against a drill. */
+function refutes(later: Attestation, { level }: Attestation): boolean {
+  return later.result === 'failed' && level === 4
 }
 
 async function readAttestation(repository: Repository, key: string): Promise<Attestation | undefined> {

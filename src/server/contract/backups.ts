@@ -30,7 +30,7 @@ const attestation = z.object({
   at: time,
   by: z.string(),
   permafrost: z.string(),
-  result: z.enum(['ok', 'damaged']),
+  result: z.enum(['ok', 'damaged', 'failed']),
   whole: z.boolean(),
   parts: count,
   bytes: count,

@@ -18,12 +18,13 @@ import { addQuery } from './commands/query.ts'
 import { addRepo } from './commands/repo.ts'
 import { addRestore } from './commands/restore.ts'
 import { addShow } from './commands/show.ts'
+import { addStatus } from './commands/status.ts'
 import { addVerify } from './commands/verify.ts'
 import { VERSION } from './compose.ts'
 import { helpTopic, TOPICS } from './help.ts'
 
 const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
-  ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore, addQuery]],
+  ['EVERY DAY', [addBackup, addStatus, addList, addShow, addDiff, addRestore, addQuery]],
   ['TRUST', [addVerify, addDrill, addDoctor]],
   ['SPACE', [addForget, addPrune]],
   ['MOVE', [addCopy, addExport]],

@@ -120,11 +120,11 @@ export async function attest({ storage, keys }: Repository, attestation: Attesta
 /** What is known of a backup. */
 export interface Proof {
   /** The best that was shown of all of it, and that nothing later speaks against. */
-  readonly proven?: Attestation
+  readonly proven?: Attestation | undefined
   /** Damage that was found, and that no later check of the same depth denies. */
-  readonly damaged?: Attestation
+  readonly damaged?: Attestation | undefined
   /** The newest drill, whatever came of it. */
-  readonly drill?: Attestation
+  readonly drill?: Attestation | undefined
 }
 
 /** How many of the newest records of each level are looked at: a sample or two may lie above the last whole check. */

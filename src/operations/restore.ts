@@ -3,12 +3,12 @@ import type { PendingMutation, ServerEntry } from '../core/definitions.ts'
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import { PermafrostError } from '../core/errors.ts'
-import type { BackupSummary, DatabaseEntry, PartEntry } from '../core/manifest.ts'
+import type { BackupSummary, DatabaseEntry } from '../core/manifest.ts'
 import { planAccess } from '../core/plan-access.ts'
 import { planServerEntries } from '../core/plan-server-entries.ts'
 import { targetOf } from '../core/restore-names.ts'
 import { planRestore } from '../core/restore-plan.ts'
-import type { RestorePlan, RestoreStep, RestoreWish, WantedTable } from '../core/restore-plan.ts'
+import type { RestorePlan, RestoreStep, RestoreWish } from '../core/restore-plan.ts'
 import { selects } from '../core/selector.ts'
 import type { PartitionChoice, Selector } from '../core/selector.ts'
 import { refuseOlderServer } from '../core/server-version.ts'
@@ -30,7 +30,8 @@ import { checkReplicaPaths } from './replica-paths.ts'
 import { restoreTable } from './restore-table.ts'
 import type { RestoredTable } from './restore-table.ts'
 import { repositorySource } from './repository-source.ts'
-import type { RestoreSource, SourceTable } from './restore-source.ts'
+import type { ChosenTable, RestoreSource, SourceTable } from './restore-source.ts'
+import { sourceParts } from './source-parts.ts'
 import { stagingError } from './stage-parts.ts'
 
 export interface RestoreOptions extends RestoreChoice {
@@ -49,9 +50,6 @@ export interface RestoreResult {
   readonly tables: readonly RestoredTable[]
   readonly findings: readonly Finding[]
 }
-
-/** A table of the source, with the partitions that are wanted. */
-type ChosenTable = SourceTable & Pick<WantedTable, 'some'>
 
 /** A plan, and what puts it into effect. */
 export interface PreparedRestore {
@@ -162,7 +160,7 @@ async function runRestore(
   for (const step of plan.steps) {
     ctx.signal.throwIfAborted()
     const table = wanted.find(({ entry }) => keyOf(entry) === keyOf(step.source))
-    const parts = !table || step.action === 'create-empty' ? [] : await partsOfTable(table)
+    const parts = !table || step.action === 'create-empty' ? [] : await sourceParts(table)
     const key = restoreKey(plan.backup, step)
     const mutations = pending.filter((one) => keyOf(one) === keyOf(step.source))
     try {
@@ -173,12 +171,6 @@ async function runRestore(
     }
   }
   return { plan, tables, findings }
-}
-
-async function partsOfTable({ partitions }: SourceTable): Promise<readonly PartEntry[]> {
-  const parts: PartEntry[] = []
-  for (const partition of partitions) parts.push(...(await partition.entries()))
-  return parts
 }
 
 /** Functions and the like, as far as the server does not have them. */

@@ -87,8 +87,8 @@ async function askAgent(c: Composition, { forgotten, agent }: Options): Promise<
   const { backups } = await agentClient(c, agent).ask('backups', { query })
   const known = backups.map((backup) => {
     if (backup.outcome === 'damaged') return { backup, proof: {}, held: undefined }
-    const { outcome, proven, damaged, heldUntil: held, ...summary } = backup
-    const proof = { ...(proven && { proven }), ...(damaged && { damaged }) }
+    const { outcome, proven, damaged, drill, heldUntil: held, ...summary } = backup
+    const proof = { ...(proven && { proven }), ...(damaged && { damaged }), ...(drill && { drill }) }
     return { backup: { outcome, id: summary.id, summary: summary as BackupSummary }, proof, held }
   })
   return {
@@ -157,8 +157,9 @@ function nativeRow({ id, host, tables, bytes, status, tags, chain }: ListedNativ
   ]
 }
 
-function proofCell({ proven, damaged }: Proof, now: Date): Cell {
+function proofCell({ proven, damaged, drill }: Proof, now: Date): Cell {
   if (damaged) return { text: `✗ damaged, ${ageOf(damaged.at, now)}`, style: 'red' }
+  if (drill?.result === 'failed') return { text: `✗ drill failed, ${ageOf(drill.at, now)}`, style: 'red' }
   if (!proven) return { text: '–', style: 'dim' }
   return { text: `✓ ${LEVEL_NAMES[proven.level]}, ${ageOf(proven.at, now)}`, style: 'green' }
 }

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startAzurite } from '../helpers/stores/azurite.ts'
 import { hasCeph, startCeph } from '../helpers/stores/ceph.ts'
+import { startGcs } from '../helpers/stores/gcs.ts'
 import { startTcpFaults } from '../helpers/stores/tcp-faults.ts'
 import { workbench } from '../helpers/workbench.ts'
 import type { TestEngine, Workbench } from '../helpers/workbench.ts'
@@ -17,13 +19,23 @@ interface Cloud extends AsyncDisposable {
 
 let bench: Workbench
 let engine: TestEngine
-beforeAll(async () => {
-  bench = await workbench()
-  engine = await bench.engine('engine')
-})
-afterAll(() => bench[Symbol.asyncDispose]())
+describe('The whole product', () => {
+  beforeAll(async () => {
+    bench = await workbench()
+    engine = await bench.engine('engine')
+  })
+  afterAll(() => bench[Symbol.asyncDispose]())
 
-describe.runIf(hasCeph)('The whole product on S3, by Ceph', () => cloud('s3', ceph))
+  describe.runIf(hasCeph)('on S3, by Ceph', () => {
+    onCloud('s3', ceph)
+  })
+  describe('on Azure, by Azurite', () => {
+    onCloud('az', azurite)
+  })
+  describe('on Google Cloud Storage, by a server of our own', () => {
+    onCloud('gs', gcs)
+  })
+})
 
 async function ceph(): Promise<Cloud> {
   const server = await startCeph()
@@ -39,7 +51,34 @@ async function ceph(): Promise<Cloud> {
   }
 }
 
-function cloud(name: string, start: () => Promise<Cloud>): void {
+async function azurite(): Promise<Cloud> {
+  const server = await startAzurite()
+  return {
+    port: server.port,
+    place: (prefix, by = server.port) => {
+      const endpoint = `http://127.0.0.1:${by}/${server.account}`
+      return {
+        url: `az://${server.account}/backups/${prefix}?endpoint=${encodeURIComponent(endpoint)}`,
+        credentials: { 'account-key': server.key },
+      }
+    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+async function gcs(): Promise<Cloud> {
+  const server = await startGcs()
+  return {
+    port: server.port,
+    place: (prefix, by = server.port) => ({
+      url: `gs://backups/${prefix}?endpoint=${encodeURIComponent(`http://127.0.0.1:${by}`)}`,
+      credentials: { 'service-account': server.account('writer') },
+    }),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+function onCloud(name: string, start: () => Promise<Cloud>): void {
   let server: Cloud
   beforeAll(async () => {
     server = await start()

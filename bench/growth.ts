@@ -73,7 +73,7 @@ function colorOf(n: number): string {
 }
 
 function superscript(n: number): string {
-  return [...String(n)].map((digit) => (digit === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)])).join('')
+  return Array.from(String(n), (digit) => (digit === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)])).join('')
 }
 
 /** By least squares. */

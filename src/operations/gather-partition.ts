@@ -30,10 +30,10 @@ export interface GatherContext {
  */
 export async function gatherPartition(
   partition: PartitionOfTable,
-  parts: PartsToGather,
+  gathering: PartsToGather,
   ctx: GatherContext,
 ): Promise<GatheredPartition> {
-  const { totals, blocks, reused } = await writeDown(partition, parts, ctx)
+  const { totals, blocks, reused } = await writeDown(partition, gathering, ctx)
   const entry = () => ({
     ...totals,
     blocks: blocks.map(({ pending, parts }) => ({ block: pending.pointer(), parts })),
@@ -47,6 +47,7 @@ export interface PartsToGather {
   readonly fresh: readonly Promise<StoredPart | undefined>[]
 }
 
+/** Which partition. */
 interface PartitionOfTable {
   readonly table: TableName
   readonly id: string

@@ -132,6 +132,7 @@ export const configSchema = z.strictObject({
       backup: cron('a backup of what `select.tables` says'),
       verify: cron('a verify of the newest backup, down to the content'),
       drill: cron('a drill of the newest backup'),
+      copy: cron('a copy of every backup that the places of `copy.to` lack'),
       prune: cron('`forget` by the retention policy, and a prune'),
       timezone: text.default('UTC').describe('Whose clock the expressions go by: `Europe/Berlin`.'),
       jitter: duration

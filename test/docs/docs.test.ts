@@ -133,6 +133,7 @@ const BEFORE: Readonly<Record<string, string>> = {
   'docs/agent.md': WITH_AGENT,
   'docs/backup.md': PREPARED,
   'docs/posthog.md': PREPARED,
+  'docs/query.md': PREPARED,
   'docs/restore.md': PREPARED,
   'docs/verify.md': PREPARED,
   'docs/security.md': '',

@@ -178,6 +178,8 @@ describe('the command', () => {
     const bad = run('latest')
     expect(bad.status).toBe(14)
     expect(bad.stdout).toMatch(/✗ shop\.people: cannot be made: .*\nDRILL FAILED: /)
+    const shown = spawnSync(process.execPath, [main, '--repo', url(), 'show', 'latest'], { encoding: 'utf8' })
+    expect(shown.stdout).toMatch(/drill {4}FAILED, .*\n {4}✗ shop\.people: cannot be made/)
   })
 
   it('leaves no process and no directory when it is killed', async () => {

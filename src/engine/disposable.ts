@@ -64,7 +64,7 @@ function sweep(scratch: string, self: Freezer): void {
 
 function startKeeper(path: string) {
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
-  const entry = new URL(`./scratch-keeper${extension}`, import.meta.url)
+  const entry = new URL(`../engine/scratch-keeper${extension}`, import.meta.url)
   const child = spawn(process.execPath, [entry.pathname, path], {
     // Its own session, so that Ctrl-C in the terminal does not reach it.
     detached: true,

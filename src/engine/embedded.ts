@@ -144,7 +144,7 @@ interface Launch {
 
 function launch(flavor: Flavor, job: Launch): ChildProcess {
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
-  const entry = new URL(`./embedded-${flavor}${extension}`, import.meta.url)
+  const entry = new URL(`../engine/embedded-${flavor}${extension}`, import.meta.url)
   const child = spawn(process.execPath, [entry.pathname, JSON.stringify(job)], {
     // Its own session: Ctrl-C in the terminal is for us, who need the engine to clean up.
     detached: true,

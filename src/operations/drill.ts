@@ -3,7 +3,6 @@ import { NO_DEFINITIONS } from '../core/definitions.ts'
 import { PermafrostError, toPermafrostError } from '../core/errors.ts'
 import { collectFindings } from '../core/events.ts'
 import type { BackupSummary } from '../core/manifest.ts'
-import { planFunctions } from '../core/plan-functions.ts'
 import { selectsEverything } from '../core/selector.ts'
 import type { Selector } from '../core/selector.ts'
 import { displayName, identifier, sql } from '../core/sql.ts'
@@ -150,7 +149,8 @@ async function rehearse(ctx: DrillContext, rehearsal: Rehearsal): Promise<DrillR
     await refuseWithoutSpace(engine, plan, options.scratch)
     const info = await engine.describe()
     const { definitions = NO_DEFINITIONS } = await readContents(ctx.repository, options.backup.id)
-    for (const { statements } of planFunctions(definitions.server, []))
+    const functions = definitions.server.filter(({ kind }) => kind === 'function')
+    for (const { statements } of functions)
       for (const statement of statements) await createObject(engine, info, statement)
     const parts = plan.tables.reduce((sum, table) => sum + table.parts, 0)
     const progress = progressMeter(ctx, { phase: 'fetch', total: { parts, bytes: plan.bytes } })

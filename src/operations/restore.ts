@@ -5,7 +5,7 @@ import type { Finding } from '../core/events.ts'
 import { PermafrostError } from '../core/errors.ts'
 import type { BackupSummary, DatabaseEntry } from '../core/manifest.ts'
 import { planAccess } from '../core/plan-access.ts'
-import { planFunctions } from '../core/plan-functions.ts'
+import { planServerEntries } from '../core/plan-server-entries.ts'
 import { targetOf } from '../core/restore-names.ts'
 import { planRestore } from '../core/restore-plan.ts'
 import type { RestorePlan, RestoreStep, RestoreWish } from '../core/restore-plan.ts'
@@ -22,6 +22,7 @@ import type { ServerInfo } from '../engine/engine.ts'
 import { readServerParts } from '../engine/parts.ts'
 import { isStaged } from '../engine/placing.ts'
 import { tableDirectories } from '../engine/shadow.ts'
+import { checkClusters } from './check-clusters.ts'
 import type { Context } from './context.ts'
 import { newUuids } from './new-uuids.ts'
 import { progressMeter } from './progress.ts'
@@ -97,7 +98,7 @@ export async function prepareRestoreFrom(
     objects,
     offsets,
     access: await accessStatements(ctx, { info, server, wish: options.wish }),
-    functions: planFunctions(server, server.length > 0 ? await readServerEntries(engine, info) : []),
+    serverEntries: await missingEntries(engine, info, server),
     wish: options.wish,
     hasUuids: databasesWithUuids(info, [...databases, ...contents.databases]),
     uuidFor: await newUuids(engine, info, source.name),
@@ -113,6 +114,7 @@ export async function prepareRestoreFrom(
   })
   if (!options.wish.anyVersion && plan.steps.some(({ parts }) => parts > 0))
     refuseOlderServer(info.version, contents.clickhouse)
+  await checkClusters(engine, plan)
   const dropLeftReplicas = await checkReplicaPaths(engine, info, { plan, drop: options.wish.dropReplica ?? false })
   const execute = async (): Promise<RestoreResult> => {
     await dropLeftReplicas()
@@ -122,7 +124,7 @@ export async function prepareRestoreFrom(
         source: contents.databases.find((database) => database.name === name),
       })
     }
-    for (const { statements } of plan.functions)
+    for (const { statements } of plan.serverEntries)
       for (const statement of statements) await createObject(engine, info, statement)
     const result = await runRestore(ctx, { plan, wanted, source, pending: contents.mutations })
     // Last: a row policy would hide rows from the comparison with the manifest.
@@ -169,6 +171,16 @@ async function runRestore(
     }
   }
   return { plan, tables, findings }
+}
+
+/** Functions and the like, as far as the server does not have them. */
+async function missingEntries(
+  engine: Context['engine'],
+  info: ServerInfo,
+  server: readonly ServerEntry[],
+): Promise<readonly ServerEntry[]> {
+  if (server.length === 0) return []
+  return planServerEntries(server, (await readServerEntries(engine, info, { secrets: true })).entries)
 }
 
 /** Users, roles and policies come with everything, and only when it is wished. */

@@ -110,8 +110,8 @@ interface Waiting {
   readonly result: PromiseWithResolvers<unknown>
 }
 
-// The file's own ending: .ts when run from the sources, .js when built.
-const ENTRY = new URL(`./worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url)
+// The file's own ending: .ts when run from the sources, .js when built; and by its folder, for what is built lies elsewhere.
+const ENTRY = new URL(`../repository/worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url)
 
 function workerThreads(host: Host, { workers, signal }: PoolOptions) {
   const queue: Waiting[] = []

@@ -7,6 +7,7 @@ import type { OpenAdapter } from './open.ts'
 import { s3Client } from './s3-client.ts'
 import { s3Storage } from './s3.ts'
 import type { S3PutOptions } from './s3.ts'
+import { storageClass } from './storage-class.ts'
 
 const duration = z.string().transform((text, ctx) => {
   const seconds = parseDuration(text)
@@ -26,12 +27,7 @@ const OPTIONS = z.object({
   'external-id': z.string().optional(),
   sse: z.enum(['AES256', 'aws:kms', 'aws:kms:dsse']).optional(),
   'kms-key': z.string().optional(),
-  class: z
-    .string()
-    .refine((name) => name !== 'GLACIER' && name !== 'DEEP_ARCHIVE', {
-      message: 'what lies in an archive cannot be read at once, and a backup must be',
-    })
-    .optional(),
+  class: storageClass('glacier', 'deep_archive'),
   /** `team:ops,env:prod` */
   tags: z.string().optional(),
   lock: z.enum(['governance', 'compliance']).optional(),
@@ -91,11 +87,11 @@ export const openS3: OpenAdapter = async (location, { credentials, clock }) => {
 }
 
 function putOptions(options: z.infer<typeof OPTIONS>): S3PutOptions {
-  const { sse, class: storageClass, tags, lock, retain, hold } = options
+  const { sse, class: StorageClass, tags, lock, retain, hold } = options
   return {
     ...(sse !== undefined && { ServerSideEncryption: sse }),
     ...(options['kms-key'] !== undefined && { SSEKMSKeyId: options['kms-key'] }),
-    ...(storageClass !== undefined && { StorageClass: storageClass as NonNullable<S3PutOptions['StorageClass']> }),
+    ...(StorageClass !== undefined && { StorageClass: StorageClass as NonNullable<S3PutOptions['StorageClass']> }),
     ...(tags !== undefined && { Tagging: new URLSearchParams(tags.split(',').map(tagOf)).toString() }),
     ...(lock !== undefined && { ObjectLockMode: lock === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE', retain }),
     ...(hold && { ObjectLockLegalHoldStatus: 'ON' }),

@@ -17,6 +17,8 @@ export type OpenAdapter = (location: Location, context: AdapterContext) => Promi
 const ADAPTERS: Readonly<Record<string, () => Promise<OpenAdapter>>> = {
   file: async () => (await import('./open-file.ts')).openFile,
   s3: async () => (await import('./open-s3.ts')).openS3,
+  gs: async () => (await import('./open-gcs.ts')).openGcs,
+  az: async () => (await import('./open-azure.ts')).openAzure,
   sftp: async () => (await import('./open-sftp.ts')).openSftpLocation,
   ftp: async () => (await import('./open-ftp.ts')).openFtpLocation,
   ftps: async () => (await import('./open-ftp.ts')).openFtpLocation,

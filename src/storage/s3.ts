@@ -9,6 +9,7 @@ import type { PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3'
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { KeyPrefix } from './key-prefix.ts'
+import { isWorthAClass } from './storage-class.ts'
 import { lengthOfRange, rangeHeader, readBody } from './read-body.ts'
 import { reportUpload } from './s3-client.ts'
 import { s3Error } from './s3-error.ts'
@@ -39,8 +40,6 @@ export interface S3Options {
   readonly clock: () => Date
 }
 
-/** Small objects cost more in the classes for rare reading than in the ordinary one: 128 KiB is billed at least. */
-const SMALLEST_IN_A_CLASS = 128 * 1024
 /** Keys that one DeleteObjects takes. */
 const BATCH = 1000
 /** Metadata of ours: what the bytes must be when they come back whole. */
@@ -188,7 +187,7 @@ function putOptions({ put, clock }: S3Options, body: Uint8Array): Partial<PutObj
   const locked = retain !== undefined || rest.ObjectLockLegalHoldStatus !== undefined
   return {
     ...rest,
-    ...(body.length >= SMALLEST_IN_A_CLASS && StorageClass !== undefined && { StorageClass }),
+    ...(StorageClass !== undefined && isWorthAClass(body) && { StorageClass }),
     ...(retain !== undefined && { ObjectLockRetainUntilDate: new Date(clock().getTime() + retain) }),
     // Asked for by S3 with every lock.
     ...(locked && { ContentMD5: createHash('md5').update(body).digest('base64') }),

@@ -1,11 +1,6 @@
-import { Readable } from 'node:stream'
-import { request } from 'undici'
-import type { Dispatcher } from 'undici'
-import { PermafrostError } from '../core/errors.ts'
 import { httpDispatcher } from './http-dispatcher.ts'
-import { networkError } from './network-error.ts'
-import { inSlices, readBody } from './read-body.ts'
-import type { CallOptions } from './storage.ts'
+import { httpRequest, retryAfter } from './http-request.ts'
+import type { HttpAnswer, HttpRequest } from './http-request.ts'
 import { StorageError } from './storage-error.ts'
 
 export interface WebdavOptions {
@@ -18,28 +13,17 @@ export interface WebdavOptions {
   readonly proxy?: string | undefined
 }
 
-export interface WebdavRequest extends CallOptions {
-  readonly method: string
-  readonly url: string
-  readonly headers?: Readonly<Record<string, string>>
+export interface WebdavRequest extends Omit<HttpRequest, 'body'> {
   readonly body?: Uint8Array
   /** Statuses that are answers; any other is thrown as an error. */
   readonly expect: readonly number[]
-  /** What is tried, for the message: `write packs/…`. */
-  readonly doing: string
-}
-
-export interface WebdavAnswer {
-  readonly status: number
-  readonly headers: Dispatcher.ResponseData['headers']
-  readonly body: Uint8Array<ArrayBuffer>
 }
 
 export interface WebdavClient {
   readonly location: string
   /** The URL of a path below the location; `''` is the location itself. */
   urlOf(path: string): string
-  send(asked: WebdavRequest): Promise<WebdavAnswer>
+  send(asked: WebdavRequest): Promise<HttpAnswer>
 }
 
 /** WebDAV's verbs over HTTP, with a login and errors of ours. */
@@ -53,36 +37,21 @@ export function webdavClient({ url: root, user, password, ...http }: WebdavOptio
   return {
     location,
     urlOf: (path) => (path === '' ? base : `${base}/${path}`),
-    send: async ({ method, url, headers, body, expect, doing, signal, onBytes }) => {
-      try {
-        const answer = await request(url, {
-          method,
-          dispatcher,
-          headers: {
-            ...headers,
-            ...(authorization !== undefined && { authorization }),
-            ...(body !== undefined && { 'content-length': String(body.length) }),
-          },
-          ...(body !== undefined && { body: Readable.from(inSlices(body, (bytes) => onBytes?.(bytes))) }),
-          ...(signal && { signal }),
-        })
-        // The whole instead of a range is no part of what was asked for.
-        const wanted = headers?.['range'] === undefined ? 200 : 206
-        const reported = answer.statusCode === wanted ? onBytes : undefined
-        const bytes = await readBody(answer.body, { onBytes: reported, doing })
-        if (!expect.includes(answer.statusCode)) throw refusal(answer, doing, location)
-        return { status: answer.statusCode, headers: answer.headers, body: bytes }
-      } catch (error) {
-        signal?.throwIfAborted()
-        throw error instanceof PermafrostError ? error : networkError(error, location)
-      }
+    send: async ({ headers, body, expect, ...asked }) => {
+      const login = authorization === undefined ? {} : { authorization }
+      const answer = await httpRequest(
+        { ...asked, headers: { ...headers, ...login }, ...(body && { body: [body] }) },
+        { dispatcher, location },
+      )
+      if (!expect.includes(answer.status)) throw refusal(answer, asked.doing, location)
+      return answer
     },
   }
 }
 
-function refusal({ statusCode, headers }: Dispatcher.ResponseData, doing: string, location: string): StorageError {
-  const said = `${location} answered ${statusCode} to: ${doing}`
-  switch (statusCode) {
+function refusal({ status, headers }: HttpAnswer, doing: string, location: string): StorageError {
+  const said = `${location} answered ${status} to: ${doing}`
+  switch (status) {
     case 401:
       return new StorageError('unauthenticated', `${location} does not accept the user or its password`, {
         hint: 'look at the user in the location and at the password; of the kinds of login it must offer Basic',
@@ -109,13 +78,8 @@ function refusal({ statusCode, headers }: Dispatcher.ResponseData, doing: string
     case 503:
       return new StorageError('busy', said, { retryAfter: retryAfter(headers['retry-after']) })
     default:
-      return statusCode >= 500
+      return status >= 500
         ? new StorageError('broken', said, { hint: 'look at the log of the server, and at the space on its disk' })
         : new StorageError('refused', said, { hint: 'look at the path of the location and at the log of the server' })
   }
-}
-
-function retryAfter(header: string | string[] | undefined): number | undefined {
-  const seconds = Number(header)
-  return Number.isFinite(seconds) ? seconds * 1000 : undefined
 }

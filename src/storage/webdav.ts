@@ -1,4 +1,5 @@
 import { PermafrostError } from '../core/errors.ts'
+import type { HttpAnswer } from './http-request.ts'
 import { rangeHeader } from './read-body.ts'
 import { isKey } from './storage.ts'
 import type { CallOptions, ObjectInfo, Range, Storage } from './storage.ts'
@@ -6,7 +7,7 @@ import { StorageError } from './storage-error.ts'
 import { temporaryKey } from './temporary.ts'
 import { walk } from './walk.ts'
 import { webdavClient } from './webdav-client.ts'
-import type { WebdavAnswer, WebdavOptions } from './webdav-client.ts'
+import type { WebdavOptions } from './webdav-client.ts'
 import { PROPFIND, readMultistatus } from './webdav-multistatus.ts'
 import type { WebdavEntry } from './webdav-multistatus.ts'
 
@@ -126,7 +127,7 @@ export function webdavStorage(options: WebdavOptions): Storage {
   }
 }
 
-function contentOf({ status, body }: WebdavAnswer, range: Range | undefined): Uint8Array<ArrayBuffer> | undefined {
+function contentOf({ status, body }: HttpAnswer, range: Range | undefined): Uint8Array<ArrayBuffer> | undefined {
   if (status === 404) return undefined
   if (status === 416) return new Uint8Array(0)
   // A server may send the whole instead of the range.

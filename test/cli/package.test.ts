@@ -15,18 +15,12 @@ let bench: Workbench
 beforeAll(async () => {
   bench = await workbench()
   home = mkdtempSync(join(tmpdir(), 'permafrost-package-'))
-  const { status, stdout } = spawnSync(
-    process.execPath,
-    [
-      join(root, 'node_modules/typescript/bin/tsc'),
-      '-p',
-      join(root, 'tsconfig.build.json'),
-      '--outDir',
-      join(home, 'dist'),
-    ],
-    { encoding: 'utf8' },
-  )
-  if (status !== 0) throw new Error(stdout)
+  const rolldown = join(root, 'node_modules/rolldown/bin/cli.mjs')
+  const { status, stderr } = spawnSync(process.execPath, [rolldown, '-c', '-d', join(home, 'dist')], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(stderr)
   for (const name of ['package.json', 'recovery']) cpSync(join(root, name), join(home, name), { recursive: true })
   mkdirSync(join(home, 'node_modules'))
   const optional = new Set(['chdb', '@chdb', 'ffi-rs', '@yuuang'])
@@ -74,6 +68,18 @@ describe('the built package', () => {
       status: 9,
       stderr: expect.stringMatching(/the embedded ClickHouse is not installed[\s\S]*npm install chdb ffi-rs/),
     })
+  })
+
+  it('loads no client of a server or a store before a command needs one', () => {
+    const hook = `import { isBuiltin, registerHooks } from 'node:module'
+      const isPackage = (name) => !isBuiltin(name) && !/^(file:|[.])/.test(name)
+      registerHooks({ resolve: (name, context, next) => { if (isPackage(name)) console.error(name); return next(name, context) } })`
+    const { stdout, stderr } = spawnSync(
+      process.execPath,
+      ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, join(home, 'dist/cli/main.js'), 'version'],
+      { encoding: 'utf8' },
+    )
+    expect({ stdout, stderr }).toEqual({ stdout: expect.stringContaining('permafrost'), stderr: '' })
   })
 
   it('is a library, too', () => {

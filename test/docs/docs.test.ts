@@ -64,7 +64,7 @@ beforeAll(async () => {
   mkdirSync(bin)
   writeFileSync(
     join(bin, 'npx'),
-    `#!/bin/sh\n[ "$1" = permafrost ] || exit 1\nshift\nexec ${process.execPath} ${root}/src/cli/main.ts "$@"\n`,
+    `#!/bin/sh\n[ "$1" = permafrost ] || exit 1\nshift\nexec ${process.execPath} ${root}/dist/cli/main.js "$@"\n`,
   )
   writeFileSync(join(bin, 'sql'), `#!${process.execPath}\n${SQL}`)
   for (const name of ['npx', 'sql']) chmodSync(join(bin, name), 0o755)
@@ -105,7 +105,7 @@ function run(document: string, before = ''): { readonly status: number | null; r
     cwd: directory,
     env: environment,
     encoding: 'utf8',
-    timeout: 110_000,
+    timeout: 230_000,
   })
   return { status, output: `${stdout}\n${stderr}` }
 }
@@ -132,9 +132,12 @@ const BEFORE: Readonly<Record<string, string>> = {
   'README.md': '',
   'docs/agent.md': WITH_AGENT,
   'docs/backup.md': PREPARED,
+  // The page names the first repository.
+  'docs/copy.md': PREPARED.replaceAll('$PWD/prepared', '$PWD/backups/clickhouse'),
   'docs/posthog.md': PREPARED,
   'docs/query.md': PREPARED,
   'docs/restore.md': PREPARED,
+  'docs/retention.md': PREPARED,
   'docs/verify.md': PREPARED,
   'docs/security.md': '',
   'docs/configuration.md': '',
@@ -156,7 +159,6 @@ describe('every command block in the docs', () => {
       const { status, output } = run(document, before)
       expect({ status, output }).toEqual({ status: 0, output: expect.any(String) })
     },
-    120_000,
   )
 
   it('of the README is one of two commands that set everything up, or part of the tour', () => {
@@ -191,6 +193,17 @@ describe('the docs', () => {
           there: readdirSync(join(root, document, '..', target, '..')).includes(target.split('/').at(-1) ?? ''),
         }).toMatchObject({ there: true })
       }
+    }
+  })
+
+  it('name tests that there are', () => {
+    const text = readFileSync(join(root, 'docs', 'scenarios.md'), 'utf8')
+    const cited = [...text.matchAll(/\]\(\.\.\/(test\/[^)]+)\)((?:;? "[^"]+")+)/g)]
+    expect(cited.length).toBeGreaterThan(40)
+    for (const [, file = '', names = ''] of cited) {
+      const source = readFileSync(join(root, file), 'utf8')
+      for (const [, name = ''] of names.matchAll(/"([^"]+)"/g))
+        expect({ file, name, there: source.includes(name) }).toMatchObject({ there: true })
     }
   })
 

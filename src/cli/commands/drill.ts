@@ -1,16 +1,16 @@
-import { ERRORS, PermafrostError } from '../../core/errors.ts'
+import { ERRORS } from '../../core/errors.ts'
 import { parseSelector } from '../../core/selector.ts'
-import { formatBytes, formatSeconds, parseBytes, plural } from '../../core/units.ts'
-import { prepareDrill } from '../../operations/drill.ts'
+import { formatBytes, formatSeconds, plural } from '../../core/units.ts'
 import type { DrillPlan, DrillResult } from '../../operations/drill.ts'
 import { drillProblems } from '../../operations/drill-problems.ts'
 import type { DrilledTable } from '../../repository/attestations.ts'
 import { collect } from '../command.ts'
 import type { AddCommand } from '../command.ts'
-import { findBackup } from '../find-backup.ts'
+import { findBackup } from '../../operations/find-backup.ts'
 import { table } from '../output.ts'
 import type { Cell, Output, TableColumn } from '../output.ts'
 import { scratchDirectory } from '../scratch-directory.ts'
+import { sizeOption } from '../size-option.ts'
 
 interface Options {
   readonly table: readonly string[]
@@ -45,13 +45,14 @@ export const addDrill: AddCommand = (program, run) => {
         const { drill } = c.config().config
         const repository = await c.repository('check')
         const backup = await findBackup(repository, name ?? 'latest')
+        const { prepareDrill } = await import('../../operations/drill.ts')
         const prepared = await prepareDrill(
           { ...c.base(), repository },
           {
             backup,
             selector: parseSelector(options.table),
             checks: [...drill.checks, ...options.check],
-            mostBytes: mostBytes(options.maxBytes) ?? drill['max-bytes'],
+            mostBytes: sizeOption('--max-bytes', options.maxBytes) ?? drill['max-bytes'],
             scratch: scratchDirectory(c, options.scratch),
             record: options.record,
           },
@@ -62,12 +63,6 @@ export const addDrill: AddCommand = (program, run) => {
         return result.passed ? 0 : ERRORS.DRILL_FAILED.exit
       }),
     )
-}
-
-function mostBytes(text: string | undefined): number | undefined {
-  const bytes = text === undefined ? undefined : parseBytes(text)
-  if (text === undefined || bytes !== undefined) return bytes
-  throw new PermafrostError('USAGE', `--max-bytes ${text} is not a size`, { hint: 'write 50GiB' })
 }
 
 const COLUMNS: readonly TableColumn[] = [

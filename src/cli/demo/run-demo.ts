@@ -133,12 +133,12 @@ async function askBackup(ctx: DemoContext, from: BackupSummary): Promise<string>
   const rows = await ctx.engine.query(trusted(QUESTION))
   const live = rows.map((row) => `${Object.values(row).join('\t')}\n`).join('')
   const view = { backups: [{ backup: from }], selector: parseSelector([]), partitions: [], scratch: ctx.scratch }
-  return withView(ctx, view, async (one) => {
+  return withView(ctx, view, async (asked) => {
     const chunks: Uint8Array[] = []
-    for await (const chunk of one.ask(QUESTION, { format: 'TabSeparated' })) chunks.push(chunk)
+    for await (const chunk of asked.ask(QUESTION, { format: 'TabSeparated' })) chunks.push(chunk)
     if (Buffer.concat(chunks).toString() !== live)
       throw new PermafrostError('DAMAGED', 'the backup answers otherwise than the live ClickHouse')
-    const { fetched: bytes, stored } = one.fetched()
+    const { fetched: bytes, stored } = asked.fetched()
     return `${formatBytes(bytes)} of ${formatBytes(stored)} fetched (${percent(bytes, stored)})`
   })
 }

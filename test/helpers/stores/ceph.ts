@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { freePort } from '../../../src/engine/free-port.ts'
 import { hasServer, ownedByServer, removeDirectory, serverDirectory, serverUser } from './server-process.ts'
 
@@ -20,6 +21,10 @@ export interface Ceph extends AsyncDisposable {
   readonly endpoint: string
   /** Of the owner of every bucket. */
   readonly keys: S3Keys
+  /** Its S3, as the owner or as somebody else. */
+  client(keys?: S3Keys): S3Client
+  /** Make a bucket of the owner's. */
+  bucket(name: string): Promise<void>
   /** Make a user who owns nothing. */
   user(name: string): Promise<S3Keys>
   /** `radosgw-admin` */
@@ -76,9 +81,20 @@ export async function startCeph(): Promise<Ceph> {
   daemon('radosgw', '-n', 'client.admin')
   const endpoint = `http://127.0.0.1:${gateway}`
   await until(() => fetch(endpoint))
+  const client = (keys = OWNER): S3Client =>
+    new S3Client({
+      endpoint,
+      region: 'us-east-1',
+      forcePathStyle: true,
+      credentials: { accessKeyId: keys['access-key-id'], secretAccessKey: keys['secret-access-key'] },
+    })
   return {
     endpoint,
     keys: OWNER,
+    client,
+    bucket: async (name) => {
+      await client().send(new CreateBucketCommand({ Bucket: name }))
+    },
     user: (name) =>
       user(name, {
         'access-key-id': `${name.toUpperCase()}KEY`,

@@ -67,7 +67,7 @@ export async function startServer(
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
   const exited = new Promise<void>((done) => child.once('exit', () => done()))
   for (let tries = 0; !(await answers(port)); tries++) {
-    if (tries === 200 || child.exitCode !== null) throw new Error(`${command} did not start: ${said}`)
+    if (tries === 1200 || child.exitCode !== null) throw new Error(`${command} did not start: ${said}`)
     await sleep(25)
   }
   const pid = child.pid ?? 0

@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { identifier, sql, trusted } from '../src/core/sql.ts'
+import { embeddedEngine } from '../src/engine/embedded.ts'
+import type { Engine } from '../src/engine/engine.ts'
+import { dataSets } from './data-sets.ts'
+import type { DataSet } from './data-sets.ts'
+import { measure } from './measure.ts'
+import { installedPeers } from './peers.ts'
+import type { Peer, Place, Step } from './peers.ts'
+import { chart, markdown } from './report.ts'
+import type { Result } from './report.ts'
+
+// Side by side with what is installed here: every tool does every step of a round before the next round begins, in another
+// order each time, so that a noisy machine is noisy for all of them.
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    directory: { type: 'string', default: tmpdir() },
+    json: { type: 'string' },
+    svg: { type: 'string' },
+  },
+})
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
+const scale = values.quick ? 0.1 : 1
+
+const home = mkdtempSync(join(values.directory, 'permafrost-bench-'))
+try {
+  const results: Result[] = []
+  for (const set of dataSets(scale)) results.push(await measureSet(set))
+  const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'processor'}`
+  process.stdout.write(markdown(results, { machine, rounds }))
+  if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine, rounds, results }, null, 2)}\n`)
+  if (values.svg) writeFileSync(values.svg, chart(results))
+} finally {
+  rmSync(home, { recursive: true, force: true })
+}
+
+async function measureSet(set: DataSet): Promise<Result> {
+  const path = join(home, set.name)
+  const config = join(home, `${set.name}.xml`)
+  writeFileSync(config, configXml(join(path, 'backups')))
+  await using engine = await embeddedEngine({ path, config, random: randomBytes })
+  say(`${set.title}: making the data`)
+  for (const statement of set.make) await engine.command(statement)
+  const running = JSON.parse(readFileSync(join(path, '.permafrost', 'engine.json'), 'utf8')) as Running
+  const peers = installedPeers()
+  const result: Result = { title: set.title, ...(await sizeOf(engine, set)), freeze: [], usages: [] }
+  for (let round = 0; round < rounds; round++) {
+    const tools = [...peers.slice(round % peers.length), ...peers.slice(0, round % peers.length)]
+    const placeOf = ({ name }: Peer): Place => ({
+      source: join(path, 'shadow', 'bench'),
+      target: join(home, `${set.name}-${round}-${name.replaceAll(/\W+/g, '-')}`),
+      out: join(home, 'out'),
+      engine: running,
+      database: set.database,
+    })
+    const step = async (peer: Peer, which: Step): Promise<void> => {
+      const argv = peer.command(which, placeOf(peer))
+      if (!argv) return
+      spawnSync('sync')
+      const usage = measure(argv, { env: peer.env ?? {} })
+      result.usages.push({ peer: peer.name, inServer: peer.inServer ?? false, step: which, ...usage })
+      say(`round ${round + 1}, ${peer.name}, ${which}: ${usage.wall.toFixed(2)} s`)
+    }
+    result.freeze.push(await freeze(engine, set))
+    for (const peer of tools) {
+      mkdirSync(placeOf(peer).target)
+      const ready = peer.prepare?.(placeOf(peer))
+      if (ready) measure(ready, { env: peer.env ?? {} })
+      await step(peer, 'first')
+      await step(peer, 'again')
+    }
+    for (const statement of set.change) await engine.command(statement)
+    await freeze(engine, set)
+    for (const peer of tools) {
+      await step(peer, 'changed')
+      mkdirSync(placeOf(peer).out)
+      await step(peer, 'restore')
+      await engine.command(sql`DROP DATABASE IF EXISTS restored SYNC`)
+      for (const used of [placeOf(peer).target, placeOf(peer).out]) rmSync(used, { recursive: true })
+    }
+    rmSync(join(path, 'backups'), { recursive: true, force: true })
+    await unfreeze(engine)
+  }
+  await engine.command(sql`DROP DATABASE ${identifier(set.database)} SYNC`)
+  return result
+}
+
+/** The engine's own BACKUP wants to be told where it may write. */
+function configXml(backups: string): string {
+  return `<clickhouse>
+  <backups><allowed_path>${backups}</allowed_path></backups>
+  <enable_system_unfreeze>true</enable_system_unfreeze>
+</clickhouse>
+`
+}
+
+interface Running {
+  readonly url: string
+  readonly user: string
+}
+
+/** Seconds that `FREEZE` of every table takes: part of Permafrost's times, and of nobody else's. */
+async function freeze(engine: Engine, set: DataSet): Promise<number> {
+  await unfreeze(engine)
+  const tables = await engine.query(sql`SELECT name FROM system.tables WHERE database = ${set.database}`)
+  const begin = performance.now()
+  await Promise.all(
+    tables.map(({ name }) =>
+      engine.command(sql`ALTER TABLE ${{ database: set.database, name: String(name) }} FREEZE WITH NAME 'bench'`),
+    ),
+  )
+  return (performance.now() - begin) / 1000
+}
+
+function unfreeze(engine: Engine): Promise<void> {
+  return engine.command(trusted(`SYSTEM UNFREEZE WITH NAME 'bench'`))
+}
+
+async function sizeOf(engine: Engine, set: DataSet) {
+  const [row] = await engine.query(
+    sql`SELECT sum(bytes_on_disk) AS bytes, count() AS parts FROM system.parts WHERE database = ${set.database} AND active`,
+  )
+  return { bytes: Number(row?.['bytes']), parts: Number(row?.['parts']) }
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}

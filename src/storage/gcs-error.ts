@@ -1,0 +1,85 @@
+import { retryAfter } from './http-request.ts'
+import type { HttpAnswer } from './http-request.ts'
+import { networkError } from './network-error.ts'
+import { StorageError } from './storage-error.ts'
+import type { StorageFailure } from './storage-error.ts'
+
+const STATUSES: Readonly<Record<number, StorageFailure>> = {
+  401: 'unauthenticated',
+  403: 'forbidden',
+  404: 'absent',
+  408: 'broken',
+  429: 'busy',
+  503: 'busy',
+}
+
+const HINTS: Partial<Record<StorageFailure, string>> = {
+  unauthenticated: 'look at service-account in repository.credentials, or at the identity of this machine',
+  absent: 'make the bucket, or correct its name in repository.url',
+  forbidden: 'give the identity the roles of docs/locations.md',
+  refused: 'look at the bucket, the class and the key in repository.url',
+}
+
+/** An answer of Google's that is none of the expected ones. @param doing what was tried, with its object */
+export function gcsError(answer: HttpAnswer, doing: string, location: string): StorageError {
+  const { message, reason } = said(answer)
+  const failure = failureOf(answer.status, reason, message)
+  const why = [reason, answer.status].filter(Boolean).join(', ')
+  return new StorageError(failure, `${sentence(failure, doing, location)} (${why})`, {
+    hint: HINTS[failure],
+    retryAfter: retryAfter(answer.headers['retry-after']),
+    cause: new Error(message),
+  })
+}
+
+/** A 404 for an object in a bucket that is not there either. */
+export function isBucketMissing(answer: HttpAnswer): boolean {
+  return /bucket does not exist/i.test(said(answer).message)
+}
+
+/** No token: the error of Google's library without what it knows. */
+export function gcsIdentityError(error: unknown, location: string): StorageError {
+  const { message, code } = error as { readonly message: string; readonly code?: unknown }
+  const cause = Object.assign(new Error(message.split('\n')[0]), { code })
+  if (typeof code === 'string' && code.startsWith('E'))
+    return networkError(cause, `the issuer of tokens for ${location}`)
+  return new StorageError('unauthenticated', `no credentials for ${location} were found, or they are not accepted`, {
+    hint: 'set service-account in repository.credentials, or give this machine an identity',
+    cause,
+  })
+}
+
+function failureOf(status: number, reason: string, message: string): StorageFailure {
+  if (/rateLimitExceeded/i.test(reason)) return 'busy'
+  // The bytes were not those of the hash that came along: the way spoilt them.
+  if (status === 400 && /md5|crc32c/i.test(message)) return 'broken'
+  return STATUSES[status] ?? (status >= 500 ? 'broken' : 'refused')
+}
+
+function sentence(failure: StorageFailure, doing: string, location: string): string {
+  switch (failure) {
+    case 'absent':
+      return `there is no such bucket: ${location}`
+    case 'unauthenticated':
+      return `${location} does not accept the credentials`
+    case 'forbidden':
+      return `the credentials may not ${doing} at ${location}`
+    case 'full':
+    case 'busy':
+    case 'broken':
+    case 'refused':
+    case 'untrusted':
+      return `${location} did not ${doing}`
+  }
+}
+
+/** Errors are JSON, of media plain text. */
+function said({ body }: HttpAnswer): { readonly message: string; readonly reason: string } {
+  const text = Buffer.from(body).toString()
+  try {
+    const { error } = JSON.parse(text) as { error?: { message?: string; errors?: { reason?: string }[] } }
+    return { message: error?.message ?? '', reason: error?.errors?.[0]?.reason ?? '' }
+  } catch {
+    return { message: text.slice(0, 200), reason: '' }
+  }
+}

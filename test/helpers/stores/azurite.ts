@@ -1,0 +1,39 @@
+import { createRequire } from 'node:module'
+import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob'
+import { freePort } from '../../../src/engine/free-port.ts'
+import { startServer } from './server-process.ts'
+
+export interface Azurite extends AsyncDisposable {
+  readonly port: number
+  readonly endpoint: string
+  readonly account: string
+  /** Of the account: everybody's Azurite has the same. */
+  readonly key: string
+  /** Its Blob service, as the account. */
+  readonly service: BlobServiceClient
+}
+
+const ACCOUNT = 'devstoreaccount1'
+const KEY = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
+
+/** Start Microsoft's own emulator of Azure's Blob service, in memory, with a container `backups`. */
+export async function startAzurite(...more: readonly string[]): Promise<Azurite> {
+  const program = createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js')
+  const port = await freePort()
+  const memory = ['--inMemoryPersistence', '--extentMemoryLimit', '2048']
+  const args = ['--silent', '--disableTelemetry', '--skipApiVersionCheck', ...memory, '--blobPort', String(port)]
+  const server = await startServer(process.execPath, [program, ...args, ...more], { port, asUser: false })
+  const endpoint = `${more.includes('--cert') ? 'https' : 'http'}://127.0.0.1:${port}/${ACCOUNT}`
+  const service = new BlobServiceClient(endpoint, new StorageSharedKeyCredential(ACCOUNT, KEY))
+  await service.getContainerClient('backups').createIfNotExists()
+  return {
+    port,
+    endpoint,
+    account: ACCOUNT,
+    key: KEY,
+    service,
+    [Symbol.asyncDispose]: async () => {
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}

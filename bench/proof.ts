@@ -119,9 +119,9 @@ function makeData(): readonly Sql[] {
   ]
 }
 
-/** Rows of each part of the table that is looked up in. */
+/** Rows of each part of the table that is looked up in, a kilobyte each. A part below 1 MiB would be one frame: all or nothing. */
 function lookupRows(): number {
-  return Math.round(10_000 * scale)
+  return Math.max(2500, Math.round(10_000 * scale))
 }
 
 /** The command line as it is shipped, with an encrypted repository. */

@@ -33,9 +33,8 @@ export async function readBlocks(
   await Promise.all(
     stretches(pointers).map((stretch) =>
       limit(async () => {
-        const bytes = await fetchStretch(repository, stretch)
-        for (const pointer of stretch)
-          blocks.set(pointer, openBlock(repository, { pointer, bytes, only, from: stretch }))
+        const fetched = await fetchStretch(repository, stretch)
+        for (const pointer of stretch) blocks.set(pointer, openBlock(repository, { pointer, only, ...fetched }))
       }),
     ),
   )
@@ -60,37 +59,31 @@ function stretches(pointers: readonly Pointer[]): readonly (readonly Pointer[])[
   return found
 }
 
-async function fetchStretch({ storage }: Repository, stretch: readonly Pointer[]): Promise<Uint8Array> {
-  const first = stretch[0] as Pointer
-  const length = Math.max(...stretch.map(endOf)) - first.offset
-  const key = layout.meta.key(first.pack.id)
-  const bytes = await storage.get(key, { range: { offset: first.offset, length } })
+/** Some bytes of one meta pack, and what opens them. */
+interface Fetched {
+  readonly bytes: Uint8Array
+  /** Where in the pack they begin. */
+  readonly from: number
+  readonly cipher: PackCipher
+}
+
+async function fetchStretch({ storage, keys }: Repository, stretch: readonly Pointer[]): Promise<Fetched> {
+  const { pack, offset } = stretch[0] as Pointer
+  const length = Math.max(...stretch.map(endOf)) - offset
+  const key = layout.meta.key(pack.id)
+  const bytes = await storage.get(key, { range: { offset, length } })
   if (bytes?.length !== length) throw damaged(storage, key, new Corrupt(bytes ? 'is cut short' : 'is missing'))
-  return bytes
+  const header = { kind: 'meta', suite: keys.suite, session: pack.session, salt: pack.salt } as const
+  return { bytes, from: offset, cipher: packCipher(header, { head: keys.list, body: keys.meta }) }
 }
 
 function openBlock(
-  { storage, keys }: Repository,
-  {
-    pointer,
-    bytes,
-    only,
-    from,
-  }: {
-    readonly pointer: Pointer
-    readonly bytes: Uint8Array
-    readonly only: string
-    readonly from: readonly Pointer[]
-  },
+  { storage }: Repository,
+  { pointer, only, bytes, from, cipher }: Fetched & { readonly pointer: Pointer; readonly only: string },
 ): Block {
   const { pack, offset } = pointer
-  const skip = (from[0] as Pointer).offset
-  const cipher = packCipher(
-    { kind: 'meta', suite: keys.suite, session: pack.session, salt: pack.salt },
-    { head: keys.list, body: keys.meta },
-  )
   const text = (start: number, length: number, role: FrameRole) =>
-    openFrames(cipher, { bytes: bytes.subarray(start - skip, start - skip + length), offset: start, role })
+    openFrames(cipher, { bytes: bytes.subarray(start - from, start - from + length), offset: start, role })
   try {
     const head = decodeHead(text(offset, pointer.head, 'head'))
     return { head, body: only === 'heads' ? '' : text(offset + pointer.head, pointer.body, 'body') }

@@ -36,17 +36,23 @@ export interface Proof {
   /** Seconds of the question about events, to the live engine. */
   readonly liveQuery: number
   readonly asked: readonly Asked[]
+  /** Seconds of the same questions to ClickHouse's own backup. */
+  readonly native: readonly { readonly what: string; readonly wall: number }[]
   readonly timed: readonly Timed[]
 }
 
 export function proofMarkdown(proof: Proof): string {
-  const { machine, rounds, events, lookup, asked, timed, liveQuery } = proof
-  const middle = <T extends Figures>(all: readonly T[], what: string, figure: keyof Figures): number =>
-    median(all.flatMap((one) => ('what' in one && one.what === what ? [one[figure]] : [])))
-  const questions = [...new Set(asked.map(({ what }) => what))].map((what) => {
+  const { machine, rounds, events, lookup, asked, native, timed, liveQuery } = proof
+  const middle = (all: readonly (Asked | Timed)[], what: string, figure: keyof Figures): number =>
+    median(all.flatMap((one) => (one.what === what ? [one[figure]] : [])))
+  const questions = [...new Set(asked.map(({ what }) => what))].flatMap((what) => {
     const { fetched = '', share = Number.NaN } = asked.find((one) => one.what === what) ?? {}
     const seconds = (['first', 'wall', 'cpu'] as const).map((figure) => middle(asked, what, figure).toFixed(2))
-    return row([`\`query\`: ${what}`, ...seconds, middle(asked, what, 'memory').toFixed(0), fetched, `${share} %`])
+    const own = median(native.flatMap((one) => (one.what === what ? [one.wall] : []))).toFixed(2)
+    return [
+      row([`\`query\`: ${what}`, ...seconds, middle(asked, what, 'memory').toFixed(0), fetched, `${share} %`]),
+      row([`\`ENGINE = Backup\`: ${what}`, own, own, 'in the server', '', '', '']),
+    ]
   })
   const instead = (['restore, one table', 'RESTORE, one table'] as const).map((what) => {
     const seconds = (middle(timed, what, 'wall') + liveQuery).toFixed(2)

@@ -1,5 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { request as requestSecurely } from 'node:https'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Repository } from '../../src/repository/repository.ts'
@@ -9,7 +10,8 @@ import { allows } from '../../src/server/auth.ts'
 import { SCOPES } from '../../src/server/contract/shapes.ts'
 import { makeToken, parseTokens, tokenLine } from '../../src/server/tokens.ts'
 import { randomBytes } from 'node:crypto'
-import { testAgent } from '../helpers/agent.ts'
+import { SETTINGS, testAgent } from '../helpers/agent.ts'
+import { makeCertificate } from '../helpers/stores/certificate.ts'
 import type { AgentInTest, TestAgent } from '../helpers/agent.ts'
 import { keysOf, workbench } from '../helpers/workbench.ts'
 import type { Workbench } from '../helpers/workbench.ts'
@@ -59,6 +61,20 @@ function raw(agent: TestAgent, path: string, headers: Record<string, string>): P
     })
     call.on('error', fail)
     call.end()
+  })
+}
+
+/** Sign in over TLS. @returns the cookie */
+function secureSignIn(url: string, certificate: string): Promise<string> {
+  return new Promise((done, fail) => {
+    const { port } = new URL(url)
+    const options = { host: '127.0.0.1', port, path: `${API}/session`, method: 'POST', headers: json, ca: certificate }
+    const call = requestSecurely(options, (response) => {
+      response.resume()
+      done(response.headers['set-cookie']?.[0] ?? '')
+    })
+    call.on('error', fail)
+    call.end(JSON.stringify({ token: TOKENS.read }))
   })
 }
 
@@ -322,6 +338,33 @@ describe('an address that others reach', () => {
   ])('is refused with %s', async (_, settings) => {
     for (const host of ['0.0.0.0', '::', '192.0.2.1'])
       await expect(start({ host, ...settings })).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+  })
+})
+
+describe('a configuration that is read again', () => {
+  it('opens the agent to nobody: it is refused for the address that is listened to, whatever it says of that', async () => {
+    const { certificate, keyFile } = makeCertificate(bench.directory)
+    const tls = { cert: certificate, key: readFileSync(keyFile, 'utf8') }
+    // An address of this machine alone that is no loopback address by its name.
+    const host = '::ffff:127.0.0.1'
+    let settings: AgentInTest['settings'] = { host, tls, tokens: parseTokens(FILE) }
+    const agent = await start({}, { settings: () => ({ ...SETTINGS, ...settings }) })
+    const refused = expect.objectContaining({ code: 'CONFIG_INVALID' }) as object
+    for (const worse of [
+      { host },
+      { host: '127.0.0.1' },
+      { host: '127.0.0.1', tls },
+      { host, tokens: parseTokens(FILE) },
+    ]) {
+      settings = worse
+      expect(() => agent.reload()).toThrow(refused)
+    }
+    const cookie = await secureSignIn(agent.url, certificate)
+    expect(cookie).toMatch(/; Secure/)
+    settings = {}
+    const local = await start({}, { settings: () => ({ ...SETTINGS, ...settings }) })
+    settings = { host: '0.0.0.0' }
+    expect(() => local.reload()).toThrow(refused)
   })
 })
 

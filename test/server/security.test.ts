@@ -8,7 +8,7 @@ import { API, ROUTES } from '../../src/server/contract/routes.ts'
 import type { Route } from '../../src/server/contract/routes.ts'
 import { allows } from '../../src/server/auth.ts'
 import { SCOPES } from '../../src/server/contract/shapes.ts'
-import { makeToken, parseTokens, tokenLine } from '../../src/server/tokens.ts'
+import { findToken, makeToken, parseTokens, tokenLine } from '../../src/server/tokens.ts'
 import { randomBytes } from 'node:crypto'
 import { SETTINGS, testAgent } from '../helpers/agent.ts'
 import { makeCertificate } from '../helpers/stores/certificate.ts'
@@ -166,6 +166,21 @@ describe('tokens', () => {
       expect(FILE).not.toContain(token)
       expect(JSON.stringify(agent.log)).not.toContain(token)
     }
+  })
+
+  it('are compared every one, whichever fits, and in a time that tells nothing of how much of it fits', () => {
+    let read = 0
+    const entries = parseTokens(FILE).map(({ digest, ...rest }) => ({
+      ...rest,
+      get digest() {
+        read++
+        return digest
+      },
+    }))
+    expect(findToken(entries, TOKENS.read)).toMatchObject({ name: 'a-read' })
+    expect(read).toBeGreaterThanOrEqual(SCOPES.length)
+    // Only the comparison of Node.js that takes the same time for all bytes insists on as many of them.
+    expect(() => findToken([{ name: 'short', scope: 'read', digest: 'ab' }], TOKENS.read)).toThrow(/byte length/)
   })
 
   it('that are not of the form are refused with their line, which is not shown', () => {

@@ -150,6 +150,8 @@ describe('who may come in', () => {
       { kind: 'prune' },
       { kind: 'forget', backups: ['x'] },
       { kind: 'restore', backup: 'none', mode: 'replace' },
+      { kind: 'restore', backup: 'none', as: 'x', access: 'replace' },
+      { kind: 'restore', backup: 'none', as: 'x', dropReplica: true },
     ])
       expect([await status(TOKENS.operate, body), await status(TOKENS.admin, body)]).toEqual([403, 202])
     for (const body of [{ kind: 'verify' }, { kind: 'restore', backup: 'none', as: 'x' }])
@@ -328,6 +330,39 @@ describe('too much', () => {
   })
 })
 
+describe('a bug', () => {
+  it('tells a stranger nothing of what is inside, and the log everything', async () => {
+    const broken = async (): Promise<never> => {
+      throw new Error('the inner workings')
+    }
+    const agent = await start({}, { openRepository: broken })
+    const answer = await agent.send(`${API}/backups`)
+    expect(answer.status).toBe(500)
+    expect(await answer.text()).not.toContain('inner workings')
+    expect(JSON.stringify(agent.log)).toContain('inner workings')
+  })
+})
+
+describe('a request', () => {
+  it.each([
+    ['backup', { config: '/etc/passwd' }],
+    ['verify', { record: false }],
+    ['drill', { checks: ['SELECT 1'] }],
+    ['restore', { backup: 'latest', serverFiles: '/tmp' }],
+    ['copy', { to: 'file:///tmp/elsewhere' }],
+    ['forget', { policy: { last: 0 } }],
+    ['prune', { minAge: 0 }],
+  ])('names no file, no location and no setting: %s', async (kind, more) => {
+    const agent = await start()
+    const body = JSON.stringify({ kind, ...more })
+    const answer = await agent.send(`${API}/operations`, { method: 'POST', headers: json, body })
+    expect({ status: answer.status, text: await answer.text() }).toMatchObject({
+      status: 400,
+      text: expect.stringContaining(Object.keys(more).at(-1) ?? '') as string,
+    })
+  })
+})
+
 describe('a file', () => {
   it('is served only when it is one of the console’s', async () => {
     const agent = await start()
@@ -397,7 +432,7 @@ describe('every change', () => {
     const lines = agent.log.filter(({ level }) => level === 'audit')
     expect(lines).toMatchObject([
       { message: `POST ${API}/schedule/pause`, by: 'a-operate', outcome: 200, address: '127.0.0.1' },
-      { message: expect.stringContaining(`POST ${API}/operations`) as string, outcome: 403 },
+      { message: expect.stringContaining(`POST ${API}/operations`) as string, by: 'a-read', outcome: 403 },
     ])
     await agent.stop()
     expect((await keysOf(repository.storage, 'audit/')).length - before).toBe(2)

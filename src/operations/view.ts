@@ -1,4 +1,5 @@
 import { tokenize } from '../core/tokenizer.ts'
+import { Corrupt } from '../core/corrupt.ts'
 import { PermafrostError, toPermafrostError } from '../core/errors.ts'
 import type { BackupSummary, TableEntry } from '../core/manifest.ts'
 import { selects, selectTables } from '../core/selector.ts'
@@ -186,13 +187,23 @@ const LISTS = /^(?:show|tables|columns|parts)$/i
  * there is. One too many costs its opening, and changes no answer.
  */
 function namedIn(statement: string, tables: readonly ViewedTable[]): readonly ViewedTable[] {
-  const words = new Set(tokenize(statement).map(({ text }) => text.replace(/^[`"](.*)[`"]$/s, '$1')))
+  const words = wordsOf(statement)
   const has = (pattern: RegExp) => [...words].some((word) => pattern.test(word))
   if (has(/^merge$/i)) return tables
   const named = tables.filter(
     ({ as }) => words.has(as.name) || words.has(sql`${identifier(as.name)}`.text.slice(1, -1)),
   )
   return named.length === 0 && has(LISTS) ? tables : named
+}
+
+function wordsOf(statement: string): ReadonlySet<string> {
+  try {
+    return new Set(tokenize(statement).map(({ text }) => text.replace(/^[`"](.*)[`"]$/s, '$1')))
+  } catch (error) {
+    // A quote is never closed: ClickHouse will say so.
+    if (error instanceof Corrupt) return new Set()
+    throw error
+  }
 }
 
 function explained(error: unknown, [some]: readonly ViewedTable[]): unknown {

@@ -90,8 +90,18 @@ describe('query', () => {
   })
 
   it('without SQL reads statements from standard input, until one fails', async () => {
-    const input = 'SELECT 1;\nSELECT count()\n  FROM shop.people;\nSELECT * FROM shop.nothing;\nSELECT 2;\n'
-    expect(await runCli(args('latest', '--scratch', place()), { input })).toMatchObject({ code: 16, stdout: '1\n7\n' })
+    const input = `SELECT 1; SELECT ';
+'; -- a comment; no statement
+SELECT count()
+  FROM shop.people;
+SELECT * FROM shop.nothing;
+SELECT 2;`
+    expect(await runCli(args('latest', '--scratch', place()), { input })).toMatchObject({
+      code: 16,
+      stdout: '1\n;\\n\n7\n',
+    })
+    const open = await runCli(args('latest', '--scratch', place()), { input: "SELECT 3; SELECT 'never closed" })
+    expect(open).toMatchObject({ code: 16, stdout: '', stderr: expect.stringContaining('Syntax error') })
   })
 
   it('on a terminal asks for statements, goes on after a wrong one, and ends with exit', async () => {

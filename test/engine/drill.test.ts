@@ -108,9 +108,7 @@ describe('a drill of a backup', () => {
       expect(result).toMatchObject({ passed: false, damaged: true })
       const problems = drillProblems(result)
       for (const problem of problems)
-        expect(problem).toMatch(
-          /^shop\.orders \w+: \S+: fails its checksum in pack .*: the part is damaged in the repository/,
-        )
+        expect(problem).toMatch(/^shop\.orders \w+: .*: the part is damaged in the repository/)
       expect(new Set(problems.map((problem) => problem.split(' ')[1])).size).toBe(1)
       expect(result.tables.map(({ table, problems: { length } }) => [table, length > 0])).toEqual([
         ['shop.copies', false],

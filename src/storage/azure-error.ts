@@ -46,7 +46,7 @@ export function azureError(error: unknown, doing: string, location: string): Per
   }
   const { statusCode, code, retryAfter } = factsOf(error)
   if (statusCode === undefined) return networkError(bare(error, code), location)
-  const failure = CODES[code] ?? STATUSES[statusCode] ?? (statusCode >= 500 ? 'broken' : 'refused')
+  const failure = CODES[code] ?? STATUSES[statusCode] ?? (statusCode >= 500 || statusCode < 300 ? 'broken' : 'refused')
   return new StorageError(failure, `${sentence(failure, doing, location)} (${code ? `${code}, ` : ''}${statusCode})`, {
     hint: HINTS[failure],
     retryAfter,
@@ -82,6 +82,7 @@ function sentence(failure: StorageFailure, doing: string, location: string): str
       return `no space left to ${doing} at ${location}`
     case 'busy':
     case 'broken':
+    case 'spoilt':
     case 'refused':
     case 'untrusted':
       return `${location} did not ${doing}`

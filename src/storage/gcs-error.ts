@@ -53,7 +53,8 @@ function failureOf(status: number, reason: string, message: string): StorageFail
   if (/rateLimitExceeded/i.test(reason)) return 'busy'
   // The bytes were not those of the hash that came along: the way spoilt them.
   if (status === 400 && /md5|crc32c/i.test(message)) return 'broken'
-  return STATUSES[status] ?? (status >= 500 ? 'broken' : 'refused')
+  // A success that is not the one that was asked for is an error in its clothes.
+  return STATUSES[status] ?? (status >= 500 || status < 300 ? 'broken' : 'refused')
 }
 
 function sentence(failure: StorageFailure, doing: string, location: string): string {
@@ -67,6 +68,7 @@ function sentence(failure: StorageFailure, doing: string, location: string): str
     case 'full':
     case 'busy':
     case 'broken':
+    case 'spoilt':
     case 'refused':
     case 'untrusted':
       return `${location} did not ${doing}`

@@ -17,8 +17,8 @@ const FIRST_WAIT = 200
 const LONGEST_WAIT = 20_000
 
 /**
- * Tries again what may succeed another time, by the table of storage-error.ts. A read goes on at the last byte, a listing at the
- * last key. After a put whose answer was lost the store is asked what it has: a create-only put that finds our own bytes was ours.
+ * Tries again what may succeed another time, by the table of storage-error.ts. A read goes on at the last byte unless the bytes
+ * are spoilt, a listing at the last key. After a put whose answer was lost the store is asked what it has: a create-only put that finds our own bytes was ours.
  */
 export function withRetry(storage: Storage, options: RetryOptions): Storage {
   /** How one call has fared so far. */
@@ -72,6 +72,9 @@ export function withRetry(storage: Storage, options: RetryOptions): Storage {
         try {
           const bytes = await storage.get(key, { ...call, range, onBytes })
           return bytes && before.length > 0 ? join([...before, bytes]) : bytes
+        } catch (error) {
+          if (error instanceof StorageError && error.failure === 'spoilt') received.length = 0
+          throw error
         } finally {
           current = false
         }

@@ -119,7 +119,7 @@ export function s3Storage(options: S3Options): Storage {
         const bytes = await readBody(Body as AsyncIterable<Uint8Array>, { ...call, expected, doing: `read ${key}` })
         const crc = Metadata?.[CRC]
         if (ContentRange === undefined && crc !== undefined && crc !== crcOf(bytes))
-          throw new StorageError('broken', `${key} came from ${location} with other bytes than were stored`)
+          throw new StorageError('spoilt', `${key} came from ${location} with other bytes than were stored`)
         return bytes
       }),
 

@@ -100,6 +100,7 @@ export async function startGcs(): Promise<Gcs> {
     response.writeHead(headers.range === undefined ? 200 : 206, {
       'content-length': bytes.length,
       'x-goog-stored-content-length': data.length,
+      'x-goog-generation': resource['generation'],
       'x-goog-hash': `md5=${resource['md5Hash']}`,
       ...(headers.range !== undefined && { 'content-range': `bytes ${first}-${end - 1}/${data.length}` }),
     })

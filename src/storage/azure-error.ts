@@ -8,10 +8,10 @@ const CODES: Readonly<Record<string, StorageFailure>> = {
   ContainerNotFound: 'absent',
   ContainerBeingDeleted: 'absent',
   AuthenticationFailed: 'unauthenticated',
+  AuthorizationFailure: 'unauthenticated',
   InvalidAuthenticationInfo: 'unauthenticated',
   NoAuthenticationInformation: 'unauthenticated',
   AccountIsDisabled: 'forbidden',
-  AuthorizationFailure: 'forbidden',
   AuthorizationPermissionMismatch: 'forbidden',
   BlobImmutableDueToPolicy: 'forbidden',
   InsufficientAccountPermissions: 'forbidden',
@@ -30,7 +30,7 @@ const STATUSES: Readonly<Record<number, StorageFailure>> = {
 }
 
 const HINTS: Partial<Record<StorageFailure, string>> = {
-  unauthenticated: 'look at account-key or sas-token in repository.credentials, at its expiry, or at the identity',
+  unauthenticated: 'look at account-key or sas-token in repository.credentials and at its expiry, and at the firewall of the account',
   absent: 'make the container, or correct its name in repository.url',
   forbidden: 'give the identity the role of docs/locations.md, or the SAS token the permissions racwdl',
   refused: 'look at the account and the endpoint in repository.url',

@@ -105,7 +105,16 @@ export function virtualDisk(real: Disk): Disk {
     list: (directory) => (isVirtual(directory) ? ENTRIES : real.list(directory)),
     stat: (path) =>
       isVirtual(path)
-        ? { directory: false, size: bytesOf(path).length, device: 1, inode: 1, modified: '0', owner: 0, group: 0 }
+        ? {
+            directory: false,
+            size: bytesOf(path).length,
+            device: 1,
+            inode: 1,
+            modified: '0',
+            owner: 0,
+            group: 0,
+            mode: 0o640,
+          }
         : real.stat(path),
     read: (path) => (isVirtual(path) ? bytesOf(path) : real.read(path)),
     open: (path, mode) => {

@@ -54,6 +54,7 @@ function settingsOf(c: Composition, flags: AgentFlags): AgentSettings {
     tables: select.tables,
     retention: { policy: retentionPolicy(config), grace: retention.grace },
     schedule: { cron: { backup, verify, drill, prune }, timezone, jitter },
+    drill: { checks: config.drill.checks, mostBytes: config.drill['max-bytes'] },
     notify: { url: secret('notify.url', notify.url), ping: secret('notify.ping', notify.ping), on: notify.on },
     traces: agent.traces,
     compat: flags.compat !== undefined,

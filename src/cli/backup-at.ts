@@ -2,7 +2,7 @@ import { PermafrostError } from '../core/errors.ts'
 import type { BackupSummary } from '../core/manifest.ts'
 import { listBackups } from '../repository/backups.ts'
 import type { Repository } from '../repository/repository.ts'
-import { findBackup } from './find-backup.ts'
+import { findBackup } from '../operations/find-backup.ts'
 
 /**
  * The backup that a moment means: the newest one that was begun by then, and by the end of a day. Anything else names a backup

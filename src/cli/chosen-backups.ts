@@ -1,7 +1,7 @@
 import { PermafrostError } from '../core/errors.ts'
 import { backupIds } from '../repository/backups.ts'
 import type { Repository } from '../repository/repository.ts'
-import { findBackup } from './find-backup.ts'
+import { findBackup } from '../operations/find-backup.ts'
 
 /** Ids of the backups that were named, of all, or of the latest. @throws USAGE, NOT_FOUND */
 export async function chosenBackups(

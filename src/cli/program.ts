@@ -8,6 +8,7 @@ import { addCopy } from './commands/copy.ts'
 import { addDemo } from './commands/demo.ts'
 import { addDiff } from './commands/diff.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addDrill } from './commands/drill.ts'
 import { addExport } from './commands/export.ts'
 import { addForget } from './commands/forget.ts'
 import { addList } from './commands/list.ts'
@@ -17,13 +18,14 @@ import { addQuery } from './commands/query.ts'
 import { addRepo } from './commands/repo.ts'
 import { addRestore } from './commands/restore.ts'
 import { addShow } from './commands/show.ts'
+import { addStatus } from './commands/status.ts'
 import { addVerify } from './commands/verify.ts'
 import { VERSION } from './compose.ts'
 import { helpTopic, TOPICS } from './help.ts'
 
 const GROUPS: readonly (readonly [heading: string, commands: readonly AddCommand[]])[] = [
-  ['EVERY DAY', [addBackup, addList, addShow, addDiff, addRestore, addQuery]],
-  ['TRUST', [addVerify, addDoctor]],
+  ['EVERY DAY', [addBackup, addStatus, addList, addShow, addDiff, addRestore, addQuery]],
+  ['TRUST', [addVerify, addDrill, addDoctor]],
   ['SPACE', [addForget, addPrune]],
   ['MOVE', [addCopy, addExport]],
   ['RUN', [addAgent, addOperations]],

@@ -50,6 +50,17 @@ export const configSchema = z.strictObject({
         .describe(
           'Where this machine sees the server’s disks, by name, when that is not where the server has them: containers.',
         ),
+      engine: z
+        .enum(['freeze', 'native'])
+        .default('freeze')
+        .describe(
+          'Who makes backups: `native` is the server’s own BACKUP, for where nobody sees its disks; see native.md.',
+        ),
+      'native-to': text
+        .optional()
+        .describe(
+          'Where it puts them: `disk:<name>/<prefix>`, `file:<path>`, `s3:<named collection>/<prefix>`, `https://…`.',
+        ),
     })
     .prefault({})
     .describe('The server to back up. Permafrost runs on its machine and reads its files.'),

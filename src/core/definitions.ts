@@ -1,3 +1,4 @@
+import { must } from './corrupt.ts'
 import { count, list, object, string } from './manifest-codec.ts'
 import type { TableName } from './sql.ts'
 
@@ -46,12 +47,23 @@ export interface PendingMutation extends TableName {
   readonly text: string
 }
 
+/** A file of the server: configuration, a script, a format schema. */
+export interface ServerFile {
+  /** Absolute, as it is on the server's machine. */
+  readonly path: string
+  readonly mode: number
+  /** In base64. */
+  readonly content: string
+}
+
 /** Everything of a backup that is a definition and holds no rows. */
 export interface Definitions {
   readonly objects: readonly ObjectEntry[]
   readonly server: readonly ServerEntry[]
   readonly offsets: readonly QueueOffset[]
   readonly mutations: readonly PendingMutation[]
+  /** Only when they were asked for. */
+  readonly files?: readonly ServerFile[]
 }
 
 export const NO_DEFINITIONS: Definitions = { objects: [], server: [], offsets: [], mutations: [] }
@@ -59,7 +71,7 @@ export const NO_DEFINITIONS: Definitions = { objects: [], server: [], offsets: [
 /** @throws Corrupt */
 export function decodeDefinitions(value: unknown): Definitions {
   if (value === undefined) return NO_DEFINITIONS
-  const { objects, server, offsets, mutations } = object(value)
+  const { objects, server, offsets, mutations, files } = object(value)
   return {
     objects: list(objects, 'objects').map((row) => {
       const entry = object(row)
@@ -90,7 +102,15 @@ export function decodeDefinitions(value: unknown): Definitions {
       const entry = object(row)
       return { ...decodeName(entry), version: count(entry['version']), text: string(entry['text']) }
     }),
+    ...(files !== undefined && { files: list(files, 'files').map(decodeFile) }),
   }
+}
+
+function decodeFile(value: unknown): ServerFile {
+  const { path, mode, content } = object(value)
+  const steps = string(path).split('/')
+  must(!steps.includes('..') && !string(path).includes('\0'), `path ${JSON.stringify(path)} leaves its directory`)
+  return { path: string(path), mode: count(mode) & 0o777, content: string(content) }
 }
 
 function decodeName(entry: Readonly<Record<string, unknown>>): TableName {

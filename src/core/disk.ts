@@ -12,6 +12,8 @@ export interface FileStat {
   readonly modified: string
   readonly owner: number
   readonly group: number
+  /** Who may do what with it, as in `chmod`. */
+  readonly mode: number
 }
 
 /**
@@ -35,6 +37,7 @@ export interface Disk {
   /** A second name for a file, on the same file system. */
   link(from: string, to: string): void
   chown(path: string, owner: { readonly owner: number; readonly group: number }): void
+  chmod(path: string, mode: number): void
   /** Make one file or directory survive a power cut. */
   sync(path: string): void
   /** Make a whole tree of new files survive a power cut. */

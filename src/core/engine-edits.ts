@@ -31,7 +31,7 @@ export function engineEdits(create: CreateStatement, rewrite: EngineRewrite): re
   const name = engine && reader.at(engine.name)
   if (!engine || !name) return []
   if (/^(Replicated|Shared)\w*MergeTree$/.test(name.text))
-    return rewrite.plain ? plainEdits(create, engine) : pathEdits(create, rewrite)
+    return rewrite.plain ? plainEdits(create) : pathEdits(create, rewrite)
   return rewrite.group === undefined ? [] : groupEdits(create, rewrite.group)
 }
 
@@ -56,8 +56,10 @@ function pathArguments({ reader, engine }: CreateStatement): readonly Written[] 
   return path && replica && isLiteral(path) && isLiteral(replica) ? [path, replica] : []
 }
 
-function plainEdits(create: CreateStatement, engine: Engine): readonly Edit[] {
-  const { reader } = create
+/** Without what ZooKeeper is for. */
+export function plainEdits(create: CreateStatement): readonly Edit[] {
+  const { reader, engine } = create
+  if (!engine) return []
   const plain = plainEngine(reader.at(engine.name)?.text ?? '')
   const [path, replica] = pathArguments(create)
   const [, , third] = engine.arguments

@@ -17,6 +17,8 @@ export const layout = {
   sessions: { prefix: 'sessions/', key: (sid: string, n: number) => `sessions/${sid}/${n}` },
   pending: { prefix: 'pending/', key: (announcement: string) => `pending/${announcement}` },
   backups: { prefix: 'backups/', key: (id: string) => `backups/${id}` },
+  /** Of backups that servers made by themselves. */
+  native: { prefix: 'native/', key: (id: string) => `native/${id}` },
   forgotten: { prefix: 'forgotten/', key: (backup: string, id: string) => `forgotten/${backup}.${id}` },
   condemned: { prefix: 'condemned/', key: (id: string) => `condemned/${id}` },
   revoked: { prefix: 'revoked/', key: (announcement: string) => `revoked/${announcement}` },

@@ -1,5 +1,7 @@
 import { must } from './corrupt.ts'
-import { tokenize } from './tokenizer.ts'
+import { readCreate } from './create-statement.ts'
+import { plainEdits } from './engine-edits.ts'
+import { applyEdits, tokenize } from './tokenizer.ts'
 import type { Token } from './tokenizer.ts'
 import type { Sql } from './sql.ts'
 
@@ -30,43 +32,21 @@ const CLAUSES: ReadonlySet<string> = new Set([
  * @throws Corrupt when it is no such statement
  */
 export function localCreate(statement: string, settings: readonly Sql[]): string {
-  const [head = [], ...clauses] = cut(tokenize(statement))
+  const create = readCreate(statement)
+  must(create.engine && create.reader.at(create.engine.name)?.text.endsWith('MergeTree'), 'the table is no MergeTree')
+  const [head = [], ...clauses] = cut(tokenize(applyEdits(create.tokens, plainEdits(create))))
   const find = (name: string) => clauses.find((clause) => wordOf(clause[0]) === name)
-  const engine = find('ENGINE')
-  must(engine, 'the statement has no ENGINE')
-  const kept = clauses.filter((clause) => !['ENGINE', 'TTL', 'SETTINGS', 'COMMENT'].includes(wordOf(clause[0])))
+  const kept = clauses.filter((clause) => !['TTL', 'SETTINGS', 'COMMENT'].includes(wordOf(clause[0])))
   const assigned = splitAtCommas(find('SETTINGS')?.slice(1) ?? []).filter((one) => !PLACES.has(nameOf(one)))
   const all = [...assigned.map(textOf), ...settings.map(({ text }) => text)]
   return [
     textOf(head),
-    localEngine(engine),
     ...kept.map(textOf),
     ...(all.length > 0 ? [`SETTINGS ${all.join(', ')}`] : []),
     textOf(find('COMMENT') ?? []),
   ]
     .filter((text) => text !== '')
     .join(' ')
-}
-
-/** The engine without `Replicated` or `Shared`, whose first two arguments are its path and its replica. */
-export function localEngineName(engine: string): string {
-  return engine.replace(/^(Replicated|Shared)(?=\w*MergeTree$)/, '')
-}
-
-function localEngine(clause: readonly Token[]): string {
-  const at = clause.findIndex((token) => token.kind === 'word' && token.text.endsWith('MergeTree'))
-  must(at >= 0, 'the table is no MergeTree')
-  const name = clause[at]?.text ?? ''
-  const plain = localEngineName(name)
-  const parameters = splitAtCommas(
-    clause
-      .slice(at + 1)
-      .filter(({ kind }) => kind !== 'space')
-      .slice(1, -1),
-  )
-  const replicated = plain !== name && parameters[0]?.[0]?.kind === 'string'
-  const left = replicated ? parameters.slice(2) : parameters
-  return `ENGINE = ${plain}${left.length > 0 ? `(${left.map(textOf).join(', ')})` : ''}`
 }
 
 /** Cut a statement before each of its clauses: words outside of parentheses that no expression can hold there. */

@@ -93,8 +93,8 @@ export interface RestorePlan {
   readonly backup: string
   /** Databases that will be made. */
   readonly databases: readonly string[]
-  /** Functions that will be made, before everything else. */
-  readonly functions: readonly ServerEntry[]
+  /** Functions, named collections, resources and workloads that will be made, before everything else. */
+  readonly serverEntries: readonly ServerEntry[]
   /** Statements that make users, roles and policies, after everything else. */
   readonly access: readonly string[]
   /** In the order in which they are made. */
@@ -115,7 +115,7 @@ export interface RestorePlanInput {
   readonly wanted: readonly WantedTable[]
   /** What is selected and holds no rows of its own. */
   readonly objects: readonly ObjectEntry[]
-  readonly functions: readonly ServerEntry[]
+  readonly serverEntries: readonly ServerEntry[]
   readonly access: readonly string[]
   readonly offsets: readonly QueueOffset[]
   readonly wish: RestoreWish
@@ -169,7 +169,7 @@ export function planRestore(input: RestorePlanInput): RestorePlan {
   return {
     backup,
     databases: made,
-    functions: input.functions,
+    serverEntries: input.serverEntries,
     access: input.access,
     steps,
     leftOut,

@@ -1,14 +1,16 @@
-import type { ObjectEntry, ServerEntry } from '../core/definitions.ts'
+import type { ObjectEntry, ServerEntry, ServerKind } from '../core/definitions.ts'
 import type { Finding } from '../core/events.ts'
 import { displayName, identifier, sql } from '../core/sql.ts'
+import type { Sql } from '../core/sql.ts'
 import type { Table } from './catalog.ts'
 import { keyOf } from './catalog.ts'
 import { text } from './engine.ts'
-import type { Engine, ServerInfo } from './engine.ts'
+import type { Engine, QueryOptions, Row, ServerInfo } from './engine.ts'
 
 /** What a server shows in place of a password that this user may not see. */
 const HIDDEN = '[HIDDEN]'
 const SECRETS = 'format_display_secrets_in_show_and_select'
+const ENCRYPTED_ONLY = 'only an encrypted repository takes passwords'
 
 /**
  * The CREATE statements of tables, with the passwords in them where the server shows them to this user.
@@ -23,7 +25,7 @@ export async function readObjects(
   if (tables.length === 0) return { objects: [], findings: [] }
   const rows = await engine.query(
     sql`SELECT database, name, create_table_query FROM system.tables WHERE database IN ${[...new Set(tables.map(({ database }) => database))]}`,
-    secrets && can.hasSetting(SECRETS) ? { settings: { [SECRETS]: 1 } } : {},
+    showSecrets(can, secrets),
   )
   const shown = new Map(
     rows.map((row) => [
@@ -49,30 +51,70 @@ function hiddenFinding(table: ObjectEntry, asked: boolean): Finding {
     message: 'a password in its definition is not in the backup: it must be set again after a restore',
     hint: asked
       ? 'let the server show it: display_secrets_in_show_and_select in its configuration, and GRANT displaySecretsInShowAndSelect'
-      : 'only an encrypted repository takes passwords',
+      : ENCRYPTED_ONLY,
   }
 }
 
 /** Tables of the server that list definitions of its own, with a column `create_query`. */
 const LISTED = [
-  { kind: 'function', table: 'functions' },
-  { kind: 'workload', table: 'workloads' },
-  { kind: 'resource', table: 'resources' },
-] as const
+  // The others stand in the server's configuration, and cannot be made by SQL.
+  { kind: 'named collection', table: 'named_collections', made: sql`source = 'SQL'` },
+  { kind: 'resource', table: 'resources', made: sql`1` },
+  { kind: 'workload', table: 'workloads', made: sql`1` },
+  { kind: 'function', table: 'functions', made: sql`create_query != ''` },
+] as const satisfies readonly { readonly kind: ServerKind; readonly table: string; readonly made: Sql }[]
 
-/** Functions, workloads and resources: what belongs to no database. */
+/**
+ * Functions, named collections, workloads and resources: what belongs to no database.
+ *
+ * @param secrets ask for them: only a repository that is encrypted may hold any
+ */
 export async function readServerEntries(
   engine: Pick<Engine, 'query'>,
   { can }: Pick<ServerInfo, 'can'>,
-): Promise<readonly ServerEntry[]> {
+  { secrets }: { readonly secrets: boolean },
+): Promise<{ readonly entries: readonly ServerEntry[]; readonly findings: readonly Finding[] }> {
+  const known = LISTED.filter(({ table }) => can.hasColumn(table, 'create_query'))
   const found = await Promise.all(
-    LISTED.map(async ({ kind, table }): Promise<readonly ServerEntry[]> => {
-      if (!can.hasColumn(table, 'create_query')) return []
+    known.map(async ({ kind, table, made }) => {
       const rows = await engine.query(
-        sql`SELECT name, create_query FROM system.${identifier(table)} WHERE create_query != '' ORDER BY name`,
+        sql`SELECT * FROM system.${identifier(table)} WHERE ${made} ORDER BY name`,
+        showSecrets(can, secrets),
       )
-      return rows.map((row) => ({ kind, name: text(row, 'name'), statements: [text(row, 'create_query')] }))
+      return parentsFirst(rows).map((row) => ({
+        kind,
+        name: text(row, 'name'),
+        statements: [text(row, 'create_query')],
+      }))
     }),
   )
-  return found.flat()
+  const isHidden = ({ statements }: ServerEntry) => statements.some((statement) => statement.includes(HIDDEN))
+  const entries = found.flat()
+  return {
+    entries: entries.filter((entry) => !isHidden(entry)),
+    findings: entries.filter(isHidden).map((entry) => hiddenEntry(entry, secrets)),
+  }
+}
+
+/** A server that hides one value of a named collection hides them all: nothing is left to make it of. */
+function hiddenEntry({ kind, name }: ServerEntry, asked: boolean): Finding {
+  return {
+    severity: 'warning',
+    object: `${kind} ${name}`,
+    message: 'its values are not in the backup: it must be made again before a restore',
+    hint: asked
+      ? 'let the server show them: display_secrets_in_show_and_select in its configuration, and GRANT SHOW NAMED COLLECTIONS SECRETS'
+      : ENCRYPTED_ONLY,
+  }
+}
+
+/** A workload is made in another that is there. */
+function parentsFirst(rows: readonly Row[]): readonly Row[] {
+  const byName = new Map(rows.map((row) => [row['name'], row]))
+  const depth = (row: Row | undefined): number => (row ? 1 + depth(byName.get(row['parent'] ?? '')) : 0)
+  return rows.toSorted((a, b) => depth(a) - depth(b))
+}
+
+function showSecrets(can: ServerInfo['can'], wanted: boolean): QueryOptions {
+  return wanted && can.hasSetting(SECRETS) ? { settings: { [SECRETS]: 1 } } : {}
 }

@@ -8,12 +8,15 @@ import type { FreezeWish } from './freeze-server.ts'
 import { findInterrupted } from './interrupted.ts'
 import { pendingMutations } from './pending-mutations.ts'
 import { readDefinitions } from './read-definitions.ts'
+import { readServerFiles } from './read-server-files.ts'
 import { storeBackup } from './store-backup.ts'
 
 export interface BackupOptions extends FreezeWish {
   readonly tags?: readonly string[]
   /** Refuse to begin anew: there must be a run to go on with. */
   readonly resume?: boolean
+  /** Directories whose files are stored as well: the server's configuration, its scripts. */
+  readonly serverFiles?: readonly string[]
 }
 
 export interface BackupResult {
@@ -32,6 +35,7 @@ export interface BackupResult {
 export async function backup(outer: Context, options: BackupOptions): Promise<BackupResult> {
   const { emit, findings } = collectFindings(outer.emit)
   const ctx = { ...outer, emit }
+  const files = readServerFiles(options.serverFiles ?? [], ctx)
   const planned = await planServer(ctx, options)
   const definitions = await readDefinitions(ctx, planned.plan)
   const interrupted = await findInterrupted(ctx, { server: planned.info.id, demanded: options.resume ?? false })
@@ -43,7 +47,7 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
   const server = {
     ...frozen,
     tables: [...frozen.tables, ...dumped.tables],
-    definitions: { ...definitions, mutations },
+    definitions: { ...definitions, mutations, ...(files.length > 0 && { files }) },
     interrupted,
   }
   const summary = await storeBackup({ ...ctx, findings }, server, { tags: options.tags ?? [], selection })

@@ -69,7 +69,7 @@ export async function mountTable(
 
 /** A definition for a ClickHouse that stands alone. @throws ENGINE_REFUSED when it does not read */
 export function localDefinition(
-  { entry, schema }: Pick<MountRequest, 'entry' | 'schema'>,
+  { entry, schema }: { readonly entry: TableName; readonly schema: TableSchema },
   settings: readonly Sql[],
 ): string {
   try {

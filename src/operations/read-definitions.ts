@@ -18,10 +18,12 @@ export async function readDefinitions(
   const secrets = repository.keys.suite !== 'none'
   const read = await readObjects(engine, info, { tables: objects, secrets })
   const access = await readAccess(engine, info, { secrets })
-  for (const finding of [...read.findings, ...access.findings]) emit({ type: 'finding', ...finding })
+  const server = await readServerEntries(engine, info, { secrets })
+  for (const finding of [...read.findings, ...server.findings, ...access.findings])
+    emit({ type: 'finding', ...finding })
   return {
     objects: read.objects,
-    server: [...(await readServerEntries(engine, info)), ...access.entries],
+    server: [...server.entries, ...access.entries],
     mutations: tables.flatMap((table) => readMutations(table, info, disk)),
     offsets: await readOffsets({ engine, emit }, { tables, objects: read.objects }),
   }

@@ -1,6 +1,7 @@
 import type { PendingMutation } from '../core/definitions.ts'
 import type { BackupContents, PartEntry, PartitionFacts, TableFacts, TableSchema } from '../core/manifest.ts'
 import type { RestoreSelection, SelectionChoice } from './restore-selection.ts'
+import type { WantedTable } from '../core/restore-plan.ts'
 import type { LoadRequest } from './load-queue.ts'
 import type { PartCheck } from '../repository/part-checker.ts'
 
@@ -34,6 +35,9 @@ export interface SourceTable {
 export interface SourcePartition extends PartitionFacts {
   entries(): Promise<readonly PartEntry[]>
 }
+
+/** A table of the source, with the partitions that are wanted. */
+export type ChosenTable = SourceTable & Pick<WantedTable, 'some'>
 
 /** Brings parts to where they are staged. */
 export interface PartLoader extends AsyncDisposable {

@@ -3,12 +3,12 @@ import type { PendingMutation, ServerEntry } from '../core/definitions.ts'
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import { PermafrostError } from '../core/errors.ts'
-import type { BackupSummary, DatabaseEntry, PartEntry } from '../core/manifest.ts'
+import type { BackupSummary, DatabaseEntry } from '../core/manifest.ts'
 import { planAccess } from '../core/plan-access.ts'
-import { planFunctions } from '../core/plan-functions.ts'
+import { planServerEntries } from '../core/plan-server-entries.ts'
 import { targetOf } from '../core/restore-names.ts'
 import { planRestore } from '../core/restore-plan.ts'
-import type { RestorePlan, RestoreStep, RestoreWish, WantedTable } from '../core/restore-plan.ts'
+import type { RestorePlan, RestoreStep, RestoreWish } from '../core/restore-plan.ts'
 import { selects } from '../core/selector.ts'
 import type { PartitionChoice, Selector } from '../core/selector.ts'
 import { refuseOlderServer } from '../core/server-version.ts'
@@ -22,6 +22,7 @@ import type { ServerInfo } from '../engine/engine.ts'
 import { readServerParts } from '../engine/parts.ts'
 import { isStaged } from '../engine/placing.ts'
 import { tableDirectories } from '../engine/shadow.ts'
+import { checkClusters } from './check-clusters.ts'
 import type { Context } from './context.ts'
 import { newUuids } from './new-uuids.ts'
 import { progressMeter } from './progress.ts'
@@ -29,7 +30,8 @@ import { checkReplicaPaths } from './replica-paths.ts'
 import { restoreTable } from './restore-table.ts'
 import type { RestoredTable } from './restore-table.ts'
 import { repositorySource } from './repository-source.ts'
-import type { RestoreSource, SourceTable } from './restore-source.ts'
+import type { ChosenTable, RestoreSource, SourceTable } from './restore-source.ts'
+import { sourceParts } from './source-parts.ts'
 import { stagingError } from './stage-parts.ts'
 
 export interface RestoreOptions extends RestoreChoice {
@@ -48,9 +50,6 @@ export interface RestoreResult {
   readonly tables: readonly RestoredTable[]
   readonly findings: readonly Finding[]
 }
-
-/** A table of the source, with the partitions that are wanted. */
-type ChosenTable = SourceTable & Pick<WantedTable, 'some'>
 
 /** A plan, and what puts it into effect. */
 export interface PreparedRestore {
@@ -99,7 +98,7 @@ export async function prepareRestoreFrom(
     objects,
     offsets,
     access: await accessStatements(ctx, { info, server, wish: options.wish }),
-    functions: planFunctions(server, server.length > 0 ? await readServerEntries(engine, info) : []),
+    serverEntries: await missingEntries(engine, info, server),
     wish: options.wish,
     hasUuids: databasesWithUuids(info, [...databases, ...contents.databases]),
     uuidFor: await newUuids(engine, info, source.name),
@@ -115,6 +114,7 @@ export async function prepareRestoreFrom(
   })
   if (!options.wish.anyVersion && plan.steps.some(({ parts }) => parts > 0))
     refuseOlderServer(info.version, contents.clickhouse)
+  await checkClusters(engine, plan)
   const dropLeftReplicas = await checkReplicaPaths(engine, info, { plan, drop: options.wish.dropReplica ?? false })
   const execute = async (): Promise<RestoreResult> => {
     await dropLeftReplicas()
@@ -124,7 +124,7 @@ export async function prepareRestoreFrom(
         source: contents.databases.find((database) => database.name === name),
       })
     }
-    for (const { statements } of plan.functions)
+    for (const { statements } of plan.serverEntries)
       for (const statement of statements) await createObject(engine, info, statement)
     const result = await runRestore(ctx, { plan, wanted, source, pending: contents.mutations })
     // Last: a row policy would hide rows from the comparison with the manifest.
@@ -160,7 +160,7 @@ async function runRestore(
   for (const step of plan.steps) {
     ctx.signal.throwIfAborted()
     const table = wanted.find(({ entry }) => keyOf(entry) === keyOf(step.source))
-    const parts = !table || step.action === 'create-empty' ? [] : await partsOfTable(table)
+    const parts = !table || step.action === 'create-empty' ? [] : await sourceParts(table)
     const key = restoreKey(plan.backup, step)
     const mutations = pending.filter((one) => keyOf(one) === keyOf(step.source))
     try {
@@ -173,10 +173,14 @@ async function runRestore(
   return { plan, tables, findings }
 }
 
-async function partsOfTable({ partitions }: SourceTable): Promise<readonly PartEntry[]> {
-  const parts: PartEntry[] = []
-  for (const partition of partitions) parts.push(...(await partition.entries()))
-  return parts
+/** Functions and the like, as far as the server does not have them. */
+async function missingEntries(
+  engine: Context['engine'],
+  info: ServerInfo,
+  server: readonly ServerEntry[],
+): Promise<readonly ServerEntry[]> {
+  if (server.length === 0) return []
+  return planServerEntries(server, (await readServerEntries(engine, info, { secrets: true })).entries)
 }
 
 /** Users, roles and policies come with everything, and only when it is wished. */

@@ -4,7 +4,7 @@ import pLimit from 'p-limit'
 import { toPermafrostError } from '../core/errors.ts'
 import { layout } from '../core/layout.ts'
 import type { PartEntry, TableEntry } from '../core/manifest.ts'
-import { selects } from '../core/selector.ts'
+import { selectsEverything, selects } from '../core/selector.ts'
 import type { Selector } from '../core/selector.ts'
 import { displayName } from '../core/sql.ts'
 import { plural } from '../core/units.ts'
@@ -92,7 +92,7 @@ export async function verify(
   if (level === 'scrub') await scrub(ctx, missing)
   if (level === 'content') await openContent(ctx, total)
   if (record) {
-    const all = isEverything(selector) && reach === whole
+    const all = selectsEverything(selector) && reach === whole
     const seconds = (outer.clock().getTime() - started.getTime()) / 1000
     await recordResults(ctx, { backups, level, all, seconds, problems })
   }
@@ -102,10 +102,6 @@ export async function verify(
 function totalOf(partitions: readonly ReachedPartition[]): { readonly parts: number; readonly bytes: number } {
   const sum = (count: (one: ReachedPartition) => number) => partitions.reduce((total, one) => total + count(one), 0)
   return { parts: sum(({ partition }) => partition.parts), bytes: sum(({ partition }) => partition.bytes) }
-}
-
-function isEverything({ patterns }: Selector): boolean {
-  return patterns.every(({ text, exclude }) => !exclude && text === '*.*')
 }
 
 /** Partitions at random, one at least, and the packs that they need. */

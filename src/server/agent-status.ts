@@ -1,3 +1,4 @@
+import { isProven } from '../repository/attestations.ts'
 import type { BackupIndex } from './backup-index.ts'
 import type { ListedBackupAnswer } from './contract/backups.ts'
 import type { Operation } from './contract/operations.ts'
@@ -29,8 +30,7 @@ export async function agentStatus({ index, jobs, schedule, ports, started }: Sta
   const good = backups.findLast(({ status, damaged }) => status === 'complete' && !damaged)
   const unproven = backups.find((backup) => !isProven(backup))
   const drill = backups
-    .flatMap(({ proven, damaged }) => [proven, damaged].filter((one) => one !== undefined))
-    .filter(({ level }) => level === 4)
+    .flatMap((backup) => backup.drill ?? [])
     .toSorted(byTime)
     .at(-1)
   const newest = new Map(backups.map((backup) => [backup.host, backup]))
@@ -54,10 +54,6 @@ export async function agentStatus({ index, jobs, schedule, ports, started }: Sta
     running: operations.filter(({ state }) => state === 'running'),
     queued: operations.filter(({ state }) => state === 'queued').length,
   }
-}
-
-function isProven({ proven, damaged }: Read): boolean {
-  return proven !== undefined && proven.level >= 3 && !damaged
 }
 
 interface Seen {

@@ -4,6 +4,8 @@ import { parseNames } from '../core/parse-names.ts'
 import { parsePartitionChoice, parseSelector } from '../core/selector.ts'
 import type { Context } from '../operations/context.ts'
 import { backup } from '../operations/backup.ts'
+import { prepareDrill } from '../operations/drill.ts'
+import { drillProblems } from '../operations/drill-problems.ts'
 import { findBackup } from '../operations/find-backup.ts'
 import { prepareForget } from '../operations/forget.ts'
 import type { PreparedForget } from '../operations/forget.ts'
@@ -54,7 +56,7 @@ export async function execute(request: OperationRequest, ctx: ExecuteContext): P
       return { plan: pruneJson(prepared), collected: await prepared.run() }
     }
     case 'drill':
-      throw new PermafrostError('NOT_FOUND', 'this agent cannot drill yet', { hint: 'permafrost restore --as' })
+      return runDrill(request, ctx)
   }
 }
 
@@ -86,6 +88,20 @@ async function runVerify(
   const repository = await ctx.ports.openRepository('check')
   const backups = all ? await backupIds(repository) : await idsOf(repository, names ?? ['latest'])
   return verify({ ...contextOf(ctx), repository }, { backups, level, selector: parseSelector(tables), sample })
+}
+
+/** What did not pass is no success of the operation, either; its tables are in the repository's record. */
+async function runDrill({ backup: name, tables = [] }: RequestOf<'drill'>, ctx: ExecuteContext): Promise<unknown> {
+  const repository = await ctx.ports.openRepository('check')
+  const found = await findBackup(repository, name)
+  const options = { ...ctx.ports.settings().drill, selector: parseSelector(tables), scratch: ctx.ports.scratch() }
+  const prepared = await prepareDrill({ ...contextOf(ctx), repository }, { ...options, backup: found })
+  const result = await prepared.run()
+  if (result.passed) return result
+  const [first = ''] = drillProblems(result)
+  throw new PermafrostError(result.damaged ? 'DAMAGED' : 'DRILL_FAILED', `the drill did not pass: ${first}`, {
+    hint: `permafrost show ${found.id}`,
+  })
 }
 
 /** Plan a restore, as the plan route and the operation do it. */

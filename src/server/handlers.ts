@@ -66,8 +66,9 @@ export function createHandlers(ctx: HandlerContext): Handlers {
       const selector = parseSelector(table === undefined ? [] : [table])
       const shown = await show(open, { backup: summary, selector, detail, schema })
       const listed = (await index.list()).find(({ id }) => id === summary.id)
-      const { proven, damaged, heldUntil } = listed?.outcome === 'read' ? listed : {}
-      return { ...shown, ...(proven && { proven }), ...(damaged && { damaged }), ...(heldUntil && { heldUntil }) }
+      const { proven, damaged, drill, heldUntil } = listed?.outcome === 'read' ? listed : {}
+      const proof = { ...(proven && { proven }), ...(damaged && { damaged }), ...(drill && { drill }) }
+      return { ...shown, ...proof, ...(heldUntil && { heldUntil }) }
     },
     diff: ({ param, query: { against } }) => diffOf(ctx, param('backup'), against),
 

@@ -65,8 +65,8 @@ export function createMetrics(version: string): Metrics {
       memory.set({ kind: 'heap' }, heapUsed)
       return registry.metrics()
     },
-    stored: ({ method, outcome, received, sent }) => {
-      requests.inc({ method, outcome })
+    stored: ({ kind, outcome, received, sent }) => {
+      requests.inc({ method: kind, outcome })
       if (received > 0) bytes.inc({ direction: 'in' }, received)
       if (sent > 0) bytes.inc({ direction: 'out' }, sent)
     },

@@ -23,6 +23,8 @@ export interface AgentSettings {
     /** Seconds. */
     readonly jitter: number
   }
+  /** What a drill asks, and how many bytes it restores at most. */
+  readonly drill: { readonly checks: readonly string[]; readonly mostBytes: number | undefined }
   readonly notify: {
     readonly url?: string | undefined
     readonly ping?: string | undefined

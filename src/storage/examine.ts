@@ -20,7 +20,7 @@ export interface StoreToExamine {
 
 /** What the protocol wants to know of a store. */
 export interface Learned {
-  /** Whether the store itself lets one of many that create a name win. */
+  /** Whether the store itself lets one of many that create a name win: it says so, and was seen to. */
   readonly atomicCreate: boolean
   /** Seconds until a list showed what had been put; 0 when at once. */
   readonly listLag: number
@@ -139,9 +139,9 @@ async function createOnce({ first, second, key, learned }: Bench): Promise<Omit<
   const kept = await second.get(key('raced'))
   const winners = outcomes.filter((outcome) => outcome === 'created').length
   const right = winners === 1 && again === 'exists' && same(kept, bodies[outcomes.indexOf('created')])
-  // One race that came out right proves nothing of a store that its adapter does not trust with it.
+  // One race that went well is no promise.
   learned.atomicCreate = right && first.traits.atomicCreate
-  if (right) return ok(`of ${RACERS} writers of one name one wins, and it is never overwritten`)
+  if (learned.atomicCreate) return ok(`of ${RACERS} writers of one name one wins, and it is never overwritten`)
   return {
     status: 'warning',
     message: `the store does not create a name once: ${plural(winners, 'writer')} of ${RACERS} won`,

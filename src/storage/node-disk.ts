@@ -19,6 +19,7 @@ export const nodeDisk: Disk = {
       modified: String(stat.mtimeNs),
       owner: Number(stat.uid),
       group: Number(stat.gid),
+      mode: Number(stat.mode) & 0o777,
     }
   },
 
@@ -36,6 +37,7 @@ export const nodeDisk: Disk = {
   rename: (from, to) => fs.renameSync(from, to),
   link: (from, to) => fs.linkSync(from, to),
   chown: (path, { owner, group }) => fs.chownSync(path, owner, group),
+  chmod: (path, mode) => fs.chmodSync(path, mode),
   sync: (path) => syncOne(path),
 
   // One syncfs() for the whole tree: a part has hundreds of files, and an fsync() for each takes a disk's latency each.

@@ -1,8 +1,10 @@
+import { aroundCalls } from './around-calls.ts'
+import type { RequestKind } from './around-calls.ts'
 import type { Storage } from './storage.ts'
 
-/** A call of a storage that has ended. */
+/** A call of a storage that has ended; a listing is one call, told of when it has begun. */
 export interface EndedCall {
-  readonly method: 'get' | 'put' | 'head' | 'list' | 'delete'
+  readonly kind: RequestKind
   readonly outcome: 'ok' | 'failed'
   /** Bytes that came. */
   readonly received: number
@@ -12,47 +14,15 @@ export interface EndedCall {
 
 /** The same storage; each call is told of when it has ended. */
 export function tellCalls(storage: Storage, onCall: (call: EndedCall) => void): Storage {
-  const metered = async <T>(
-    method: EndedCall['method'],
-    work: () => Promise<T>,
-    bytes: (value: T) => Partial<Pick<EndedCall, 'received' | 'sent'>> = () => ({}),
-  ): Promise<T> => {
+  return aroundCalls(storage, async ({ kind, upload, continued, options }, go) => {
     try {
-      const value = await work()
-      onCall({ method, outcome: 'ok', received: 0, sent: 0, ...bytes(value) })
-      return value
+      const result = await go(options)
+      const received = result instanceof Uint8Array ? result.length : 0
+      if (!continued) onCall({ kind, outcome: 'ok', received, sent: upload })
+      return result
     } catch (error) {
-      onCall({ method, outcome: 'failed', received: 0, sent: 0 })
+      onCall({ kind, outcome: 'failed', received: 0, sent: 0 })
       throw error
     }
-  }
-  return {
-    ...storage,
-    get: (key, options) =>
-      metered(
-        'get',
-        () => storage.get(key, options),
-        (body) => ({ received: body?.length ?? 0 }),
-      ),
-    put: (key, body, options) => {
-      // Its buffer may have travelled on by the time that the call has ended.
-      const sent = body.length
-      return metered(
-        'put',
-        () => storage.put(key, body, options),
-        () => ({ sent }),
-      )
-    },
-    head: (key, options) => metered('head', () => storage.head(key, options)),
-    list: async function* (prefix, options) {
-      try {
-        yield* storage.list(prefix, options)
-        onCall({ method: 'list', outcome: 'ok', received: 0, sent: 0 })
-      } catch (error) {
-        onCall({ method: 'list', outcome: 'failed', received: 0, sent: 0 })
-        throw error
-      }
-    },
-    delete: (keys, options) => metered('delete', () => storage.delete(keys, options)),
-  }
+  })
 }

@@ -483,7 +483,7 @@ describe('a disk', () => {
       join(home, 'c.yaml'),
       `embedded: { path: "${engine.path}" }\nrepository: { url: "file://${home}/small/repository" }`,
     )
-    const permafrost = `${process.execPath} ${join(import.meta.dirname, '../../src/cli/main.ts')} -c ${home}/c.yaml`
+    const permafrost = `${process.execPath} ${join(import.meta.dirname, '../../dist/cli/main.js')} -c ${home}/c.yaml`
     const script = [
       `mkdir ${home}/small && mount -t tmpfs -o size=8m tmpfs ${home}/small`,
       `${permafrost} repo init --plain`,
@@ -517,7 +517,7 @@ describe('a disk', () => {
       `embedded: { path: "${home}/small/clickhouse" }\nrepository: { url: "file://${home}/repository" }`,
     )
     const permafrost = (name: string) =>
-      `${process.execPath} ${join(import.meta.dirname, '../../src/cli/main.ts')} -c ${home}/${name}.yaml`
+      `${process.execPath} ${join(import.meta.dirname, '../../dist/cli/main.js')} -c ${home}/${name}.yaml`
     const script = [
       `${permafrost('a')} repo init --plain && ${permafrost('a')} backup -t 'large.*'`,
       `mkdir ${home}/small && mount -t tmpfs -o size=64m tmpfs ${home}/small`,

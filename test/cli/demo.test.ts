@@ -19,6 +19,8 @@ describe('the demo', () => {
       /somebody drops the persons/,
       /every column of every table compared.*: \d+ equal/,
       /all of it is right/,
+      /fetched \([\d.]+ %\)/,
+      /every part checked by ClickHouse, every row read/,
     ])
       expect(stderr).toMatch(line)
     expect(stdout).toMatch(/\d+ columns came back equal, and every stored byte was checked/)

@@ -16,8 +16,11 @@ afterAll(() => removeDirectory(directory))
 
 describe.runIf(hasFileServers)('rclone', () => {
   let places = 0
-  storageContract('rclone', () =>
-    openStorage(`rclone:box:place-${places++}/repository`, { clock: () => new Date(), random: randomBytes }),
+  // A remote that is a plain disk: docs/locations.md says so.
+  storageContract(
+    'rclone',
+    () => openStorage(`rclone:box:place-${places++}/repository`, { clock: () => new Date(), random: randomBytes }),
+    { grows: true },
   )
 
   it('rclone ends with the process that started it, even by SIGKILL', async () => {

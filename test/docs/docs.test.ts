@@ -64,7 +64,7 @@ beforeAll(async () => {
   mkdirSync(bin)
   writeFileSync(
     join(bin, 'npx'),
-    `#!/bin/sh\n[ "$1" = permafrost ] || exit 1\nshift\nexec ${process.execPath} ${root}/src/cli/main.ts "$@"\n`,
+    `#!/bin/sh\n[ "$1" = permafrost ] || exit 1\nshift\nexec ${process.execPath} ${root}/dist/cli/main.js "$@"\n`,
   )
   writeFileSync(join(bin, 'sql'), `#!${process.execPath}\n${SQL}`)
   for (const name of ['npx', 'sql']) chmodSync(join(bin, name), 0o755)
@@ -192,6 +192,17 @@ describe('the docs', () => {
           there: readdirSync(join(root, document, '..', target, '..')).includes(target.split('/').at(-1) ?? ''),
         }).toMatchObject({ there: true })
       }
+    }
+  })
+
+  it('name tests that there are', () => {
+    const text = readFileSync(join(root, 'docs', 'scenarios.md'), 'utf8')
+    const cited = [...text.matchAll(/\]\(\.\.\/(test\/[^)]+)\)((?:;? "[^"]+")+)/g)]
+    expect(cited.length).toBeGreaterThan(40)
+    for (const [, file = '', names = ''] of cited) {
+      const source = readFileSync(join(root, file), 'utf8')
+      for (const [, name = ''] of names.matchAll(/"([^"]+)"/g))
+        expect({ file, name, there: source.includes(name) }).toMatchObject({ there: true })
     }
   })
 

@@ -164,6 +164,15 @@ describe('a schema like that of PostHog', () => {
     expect(await target.rows('SELECT * FROM posthog.a_view_of_a_view')).toEqual([{ teams: '3' }])
   })
 
+  it('is refused where its cluster is not known, before anything is made', async () => {
+    const stranger = await bench.engine('stranger')
+    await expect(bench.context(stranger, repository).restore(from)).rejects.toMatchObject({
+      code: 'CONFLICT',
+      message: expect.stringContaining('needs the cluster posthog, which the server does not know'),
+    })
+    expect(await stranger.rows("SELECT name FROM system.databases WHERE name = 'posthog'")).toEqual([])
+  })
+
   it('is restored in place, after it was destroyed', async () => {
     await target.run('DROP DATABASE posthog SYNC', 'DROP FUNCTION posthog_is_paid')
     await bench.context(target, repository).restore(from, { engine: 'plain' })

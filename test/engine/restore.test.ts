@@ -243,7 +243,7 @@ describe('the plan', () => {
     expect(prepared.plan).toEqual({
       backup: from.id,
       databases: ['shop'],
-      functions: [],
+      serverEntries: [],
       access: [],
       leftOut: [],
       offsets: [],

@@ -142,6 +142,27 @@ describe('a second backup', () => {
     expect(second.summary.stored).toBeLessThan(1000)
   })
 
+  it('of a table that was made anew stores its parts, though they have the names of the old ones', async () => {
+    const repository = await bench.repository('anew')
+    const ctx = bench.context(source, repository)
+    const make = async (first: number) => {
+      await source.run(
+        'CREATE DATABASE IF NOT EXISTS anew',
+        'DROP TABLE IF EXISTS anew.t SYNC',
+        'CREATE TABLE anew.t (k UInt64) ENGINE = MergeTree ORDER BY k',
+        `INSERT INTO anew.t SELECT number + ${first} FROM numbers(100)`,
+      )
+      return (await ctx.backup({ tables: ['anew.*'] })).summary
+    }
+    const [before, after] = [await make(0), await make(1000)]
+    expect(after.reused).toBe(0)
+    const to = bench.context(target, repository)
+    await to.restore(before, { as: { database: 'anew_before' } })
+    await to.restore(after, { as: { database: 'anew_after' } })
+    expect(await target.value('SELECT min(k) FROM anew_before.t')).toBe('0')
+    expect(await target.value('SELECT min(k) FROM anew_after.t')).toBe('1000')
+  })
+
   it('stores again what lies in packs that are mostly dead, so that they die', async () => {
     const repository = await bench.repository('self-clean')
     const ctx = bench.context(source, repository)

@@ -48,6 +48,7 @@ const SETTINGS: AgentSettings = {
     timezone: 'UTC',
     jitter: 0,
   },
+  drill: { checks: [], mostBytes: undefined },
   notify: { on: ['failed', 'overdue', 'damaged', 'recovered'] },
   compat: false,
 }

@@ -16,7 +16,7 @@ export interface CliOptions {
   readonly input?: string
 }
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 /** Start the command line as a process of its own, with an environment of its own. */
 export function startCli(
@@ -34,7 +34,9 @@ export function startCli(
   let stderr = ''
   child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
   child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
-  const result = new Promise<CliResult>((done) => {
+  const result = new Promise<CliResult>((done, fail) => {
+    // Another user may not be let into the directory of this checkout: better said than waited for.
+    child.on('error', fail)
     child.on('close', (code, signal) => done({ code, signal, stdout, stderr }))
   })
   return { child, result }

@@ -78,6 +78,22 @@ describe('the day of an operator, over the API', () => {
     expect(await agent.ask('status')).toMatchObject({ proven: 1, oldestUnproven: { id: first } })
   })
 
+  it('drills, and shows that it passed and how long it took', async () => {
+    const passed = async () =>
+      /^permafrost_last_drill_passed (\d)$/m.exec(await (await agent.send('/metrics')).text())?.[1]
+    // A number that nobody knows is absent.
+    expect(await passed()).toBeUndefined()
+    const operation = await agent.run({ kind: 'drill', tables: ['shop.*'] })
+    expect(operation).toMatchObject({
+      state: 'ok',
+      result: { passed: true, tables: [{ table: 'shop.orders', rows: 1010 }] },
+    })
+    expect(await agent.ask('status')).toMatchObject({ lastDrill: { backup: second, result: 'ok' } })
+    const shown = await agent.ask('backup', { params: { backup: second } })
+    expect(shown).toMatchObject({ drill: { level: 4, drill: { tables: [{ table: 'shop.orders', problems: [] }] } } })
+    expect(await passed()).toBe('1')
+  })
+
   it('restores beside after a plan, and replaces only what is confirmed by its name', async () => {
     const beside = { kind: 'restore', backup: first, as: 'shop_restored' }
     const plan = await agent.ask('plan', { body: beside })
@@ -287,6 +303,6 @@ describe('the metrics', () => {
     expect(value('permafrost_storage_requests_total{method="put",outcome="ok"}')).toBeGreaterThan(5)
     expect(value('permafrost_storage_bytes_total{direction="out"}')).toBeGreaterThan(1000)
     expect(value('permafrost_memory_bytes{kind="resident"}')).toBeGreaterThan(1e6)
-    expect(value('permafrost_last_drill_passed')).toBeNaN()
+    expect(value('permafrost_last_drill_passed')).toBe(1)
   })
 })

@@ -60,6 +60,7 @@ function stage({ now, cron, schedule, settings: more, history = [] }: StageOptio
     host: '127.0.0.1',
     port: 0,
     tables: ['*.*'],
+    drill: { checks: [], mostBytes: undefined },
     retention: { policy: {}, grace: 0 },
     schedule: { timezone: 'UTC', jitter: 0, ...schedule, cron: { ...none, ...cron } },
     notify: { on: ['failed', 'overdue', 'damaged', 'recovered'] },

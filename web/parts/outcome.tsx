@@ -1,5 +1,5 @@
 import { displayName } from '../../src/core/sql.ts'
-import { formatBytes, plural } from '../../src/core/units.ts'
+import { formatBytes, formatSeconds, plural } from '../../src/core/units.ts'
 import { href } from '../route.ts'
 import type { Operation } from '../types.ts'
 import { Section } from './section.tsx'
@@ -7,13 +7,21 @@ import { Section } from './section.tsx'
 /** The results of the commands, as far as they are shown; all are optional, for older agents wrote some of them down. */
 interface Result {
   readonly summary?: { readonly id: string; readonly tables: number; readonly logical: number; readonly stored: number }
-  readonly tables?: readonly unknown[]
+  /** Of a drill; of other operations, of no interest here. */
+  readonly tables?: readonly Drilled[]
   readonly plan?: {
     readonly steps?: readonly { readonly target: Named; readonly rows: number; readonly bytes: number }[]
   }
   readonly parts?: number
   readonly bytes?: number
   readonly backups?: readonly string[]
+}
+
+interface Drilled {
+  readonly table: string
+  readonly rows: number
+  readonly bytes: number
+  readonly restoreSeconds: number
 }
 
 interface Named {
@@ -38,7 +46,7 @@ export function Outcome({ operation }: { readonly operation: Operation }) {
   )
 }
 
-function linesOf({ kind }: Operation, { summary, plan, parts, bytes, backups }: Result): readonly string[] {
+function linesOf({ kind }: Operation, { summary, plan, parts, bytes, backups, tables }: Result): readonly string[] {
   if (summary)
     return [
       `${plural(summary.tables, 'table')}, ${formatBytes(summary.logical)} logical, ${formatBytes(summary.stored)} stored`,
@@ -46,6 +54,11 @@ function linesOf({ kind }: Operation, { summary, plan, parts, bytes, backups }: 
   if (kind === 'restore' && plan?.steps)
     return plan.steps.map(
       ({ target, rows, bytes: size }) => `${displayName(target)}: ${plural(rows, 'row')}, ${formatBytes(size)}`,
+    )
+  if (kind === 'drill' && tables)
+    return tables.map(
+      ({ table, rows, bytes: size, restoreSeconds }) =>
+        `${table}: ${plural(rows, 'row')}, ${formatBytes(size)} restored in ${formatSeconds(restoreSeconds)}`,
     )
   if (kind === 'verify' && backups && parts !== undefined && bytes !== undefined)
     return [`${plural(backups.length, 'backup')}, ${plural(parts, 'part')}, ${formatBytes(bytes)} looked at`]

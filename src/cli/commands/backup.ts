@@ -1,4 +1,5 @@
 import { classifyPostHog } from '../../core/posthog.ts'
+import { PermafrostError } from '../../core/errors.ts'
 import { parseSelector } from '../../core/selector.ts'
 import { displayName } from '../../core/sql.ts'
 import { formatBytes, formatSeconds, plural } from '../../core/units.ts'
@@ -25,6 +26,8 @@ interface Options {
   readonly local?: boolean
   readonly fromLocal?: string
   readonly profile?: Profile
+  readonly serverFiles: readonly string[]
+  readonly incremental?: boolean
 }
 
 /** `permafrost backup` */
@@ -45,11 +48,25 @@ export const addBackup: AddCommand = (program, run) => {
     .addOption(profileOption('leave out what its tables’ names say is rebuildable or transient, with the reason'))
     .option('--local', 'keep the hard links of the freeze on the server’s own disks: an instant, no copy')
     .option('--from-local <id>', 'store that local snapshot, instead of the server as it is now')
+    .option(
+      '--server-files <directory>',
+      'the files below it as well: configuration, scripts (repeatable)',
+      collect,
+      [],
+    )
+    .option('--incremental', 'of the native engine: only what its newest backup does not have')
     .option('-n, --dry-run', 'show what would be frozen, and what would be missing')
     .action((options: Options, command) =>
       run(command, async (c) => {
+        if (options.serverFiles.length > 0) refuseWithoutServer(options)
+        const native = c.config().config.clickhouse.engine === 'native'
+        refuseOfOtherEngine(options, native)
         if (options.agent !== undefined) return byAgent(c, options)
         const selector = parseSelector(options.table.length > 0 ? options.table : c.config().config.select.tables)
+        if (native) {
+          const { answerNativeBackup } = await import('../native-answers.ts')
+          return answerNativeBackup(c, { selector, tags: options.tag, incremental: options.incremental ?? false })
+        }
         const wish = {
           selector,
           applyPatches: options.applyPatches ?? false,
@@ -70,7 +87,12 @@ export const addBackup: AddCommand = (program, run) => {
 
         async function fromServer(): Promise<BackupResult> {
           const { backup } = await import('../../operations/backup.ts')
-          return backup(ctx, { ...wish, tags: options.tag, resume: options.resume ?? false })
+          return backup(ctx, {
+            ...wish,
+            tags: options.tag,
+            resume: options.resume ?? false,
+            serverFiles: options.serverFiles,
+          })
         }
 
         async function fromLocal(name: string): Promise<BackupResult> {
@@ -101,6 +123,33 @@ export const addBackup: AddCommand = (program, run) => {
         }
       }),
     )
+}
+
+/** Of no effect is worse than refused. */
+function refuseOfOtherEngine(options: Options, native: boolean): void {
+  const frozen = [
+    'applyPatches',
+    'nonMergetree',
+    'dryRun',
+    'resume',
+    'keepUntil',
+    'local',
+    'fromLocal',
+    'profile',
+  ] as const
+  if (!native && options.incremental)
+    throw new PermafrostError(
+      'USAGE',
+      '--incremental is for the native engine: every other backup stores only what is new',
+    )
+  const flag = native ? frozen.find((name) => options[name]) : undefined
+  if (flag !== undefined || (native && options.serverFiles.length > 0))
+    throw new PermafrostError('USAGE', 'the native engine knows -t, --tag and --incremental only')
+}
+
+function refuseWithoutServer({ agent, local, fromLocal }: Options): void {
+  if (agent !== undefined || local || fromLocal !== undefined)
+    throw new PermafrostError('USAGE', '--server-files goes with neither --agent nor --local nor --from-local')
 }
 
 async function byAgent(c: Composition, options: Options): Promise<number> {

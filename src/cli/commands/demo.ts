@@ -12,6 +12,7 @@ import type { AddCommand } from '../command.ts'
 import { compose } from '../compose.ts'
 import type { Composition } from '../compose.ts'
 import type { DemoResult } from '../demo/run-demo.ts'
+import { scratchDirectory } from '../scratch-directory.ts'
 
 /** `permafrost demo` */
 export const addDemo: AddCommand = (program, run) => {
@@ -65,7 +66,8 @@ async function inDirectory(directory: string, outer: Composition): Promise<DemoR
     random: randomBytes,
   })
   const { runDemo } = await import('../demo/run-demo.ts')
-  return await runDemo(await c.context('write'), (line) => outer.output.say(line))
+  const ctx = { ...(await c.context('write')), scratch: scratchDirectory(c, undefined) }
+  return await runDemo(ctx, (line) => outer.output.say(line))
 }
 
 function newDirectory(path: string): string {
@@ -89,9 +91,13 @@ function summary({ first, second, columns, seconds }: DemoResult, kept: string |
       : [
           '',
           `Everything is left in ${kept}. Go on from there:`,
-          ...['list', 'show latest', 'verify latest', 'restore latest -t posthog.groups --as posthog_copy'].map(
-            (command) => `  npx permafrost -c ${kept}/permafrost.yaml ${command}`,
-          ),
+          ...[
+            'list',
+            'status',
+            'show latest',
+            'verify latest',
+            'restore latest -t posthog.groups --as posthog_copy',
+          ].map((command) => `  npx permafrost -c ${kept}/permafrost.yaml ${command}`),
         ]),
   ]
 }

@@ -4,7 +4,7 @@ import { displayName } from '../../core/sql.ts'
 import { formatBytes, plural } from '../../core/units.ts'
 import { collect } from '../command.ts'
 import type { AddCommand } from '../command.ts'
-import { findBackup } from '../find-backup.ts'
+import { findBackup } from '../../operations/find-backup.ts'
 import type { Output } from '../output.ts'
 
 interface Options {

@@ -4,12 +4,15 @@ import { readHolds } from '../../operations/forget.ts'
 import { readProofs } from '../../repository/attestations.ts'
 import type { Proof } from '../../repository/attestations.ts'
 import { listBackups } from '../../repository/backups.ts'
+import { listNative } from '../../repository/native-backups.ts'
 import type { ListedBackup } from '../../repository/backups.ts'
 import type { AddCommand } from '../command.ts'
 import type { Composition } from '../compose.ts'
 import { ERRORS } from '../../core/errors.ts'
 import { LEVEL_NAMES } from '../level-names.ts'
 import { answerLocalList } from '../local-answers.ts'
+import { withChains } from '../native-answers.ts'
+import type { ListedNative } from '../native-answers.ts'
 import { table } from '../output.ts'
 import type { Cell, Output, TableColumn } from '../output.ts'
 
@@ -37,14 +40,19 @@ export const addList: AddCommand = (program, run) => {
         if (options.local) return answerLocalList(c)
         const { backups: all, proofs, holds } = await (options.agent === undefined ? readAll : askAgent)(c, options)
         const backups = all.filter((backup) => wanted(backup, options))
+        const native = options.agent === undefined && !options.forgotten ? await readNative(c, options) : []
         c.output.answer(
-          backups.map((backup) =>
-            backup.outcome === 'read'
-              ? { ...backup.summary, ...proofs.get(backup.id), heldUntil: holds.get(backup.id) }
-              : { id: backup.id, status: 'damaged', message: backup.message },
-          ),
+          [
+            ...backups.map((backup) =>
+              backup.outcome === 'read'
+                ? { ...backup.summary, ...proofs.get(backup.id), heldUntil: holds.get(backup.id) }
+                : { id: backup.id, status: 'damaged', message: backup.message },
+            ),
+            ...native,
+          ],
           () => {
-            if (backups.length > 0) return lines(backups, { proofs, holds, output: c.output, now: c.base().clock() })
+            if (backups.length + native.length > 0)
+              return lines(backups, { native, proofs, holds, output: c.output, now: c.base().clock() })
             return options.forgotten
               ? ['No backup is forgotten']
               : ['The repository holds no backup yet:  permafrost backup']
@@ -68,14 +76,19 @@ async function readAll(c: Composition, { forgotten }: Options): Promise<Everythi
   }
 }
 
+async function readNative(c: Composition, { host, tag }: Options): Promise<readonly ListedNative[]> {
+  const all = withChains(await listNative(await c.repository('read')))
+  return all.filter((one) => (host === undefined || one.host === host) && (tag === undefined || one.tags.includes(tag)))
+}
+
 async function askAgent(c: Composition, { forgotten, agent }: Options): Promise<Everything> {
   const { agentClient } = await import('../agent-client.ts')
   const query = { which: forgotten ? 'forgotten' : 'kept' }
   const { backups } = await agentClient(c, agent).ask('backups', { query })
   const known = backups.map((backup) => {
     if (backup.outcome === 'damaged') return { backup, proof: {}, held: undefined }
-    const { outcome, proven, damaged, heldUntil: held, ...summary } = backup
-    const proof = { ...(proven && { proven }), ...(damaged && { damaged }) }
+    const { outcome, proven, damaged, drill, heldUntil: held, ...summary } = backup
+    const proof = { ...(proven && { proven }), ...(damaged && { damaged }), ...(drill && { drill }) }
     return { backup: { outcome, id: summary.id, summary: summary as BackupSummary }, proof, held }
   })
   return {
@@ -104,13 +117,14 @@ const COLUMNS: readonly TableColumn[] = [
 ]
 
 interface Known {
+  readonly native: readonly ListedNative[]
   readonly proofs: ReadonlyMap<string, Proof>
   readonly holds: ReadonlyMap<string, Date>
   readonly output: Output
   readonly now: Date
 }
 
-function lines(backups: readonly ListedBackup[], { proofs, holds, output, now }: Known): readonly string[] {
+function lines(backups: readonly ListedBackup[], { native, proofs, holds, output, now }: Known): readonly string[] {
   const rows = backups.map((backup): readonly Cell[] => {
     if (backup.outcome === 'damaged')
       return [backup.id, '', '', '', '', '', { text: '✗ damaged', style: 'red' }, '', '']
@@ -122,11 +136,30 @@ function lines(backups: readonly ListedBackup[], { proofs, holds, output, now }:
     const sizes = [String(tables), String(parts), formatBytes(logical), formatBytes(stored)]
     return [id, host, ...sizes, mark, proofCell(proofs.get(id) ?? {}, now), notes]
   })
-  return table(output, COLUMNS, rows)
+  return table(output, COLUMNS, [...rows, ...native.map(nativeRow)])
 }
 
-function proofCell({ proven, damaged }: Proof, now: Date): Cell {
+/** Nothing of it is in the repository, and nothing of it is proven. */
+function nativeRow({ id, host, tables, bytes, status, tags, chain }: ListedNative): readonly Cell[] {
+  const mark: Cell =
+    status === 'complete' ? { text: '✓ complete', style: 'green' } : { text: '! incomplete', style: 'yellow' }
+  const notes = [...tags, ...(chain.length > 0 ? [`chain: needs ${chain.join(' ')}`] : [])].join(' ')
+  return [
+    `native:${id}`,
+    host,
+    String(tables.length),
+    '',
+    formatBytes(bytes),
+    '',
+    mark,
+    { text: '–', style: 'dim' },
+    notes,
+  ]
+}
+
+function proofCell({ proven, damaged, drill }: Proof, now: Date): Cell {
   if (damaged) return { text: `✗ damaged, ${ageOf(damaged.at, now)}`, style: 'red' }
+  if (drill?.result === 'failed') return { text: `✗ drill failed, ${ageOf(drill.at, now)}`, style: 'red' }
   if (!proven) return { text: '–', style: 'dim' }
   return { text: `✓ ${LEVEL_NAMES[proven.level]}, ${ageOf(proven.at, now)}`, style: 'green' }
 }

@@ -1,15 +1,16 @@
 import { once } from 'node:events'
 import { PermafrostError, toPermafrostError } from '../../core/errors.ts'
 import { parsePartitionChoice, parseSelector } from '../../core/selector.ts'
-import { formatBytes, parseBytes } from '../../core/units.ts'
+import { formatBytes } from '../../core/units.ts'
 import type { View, ViewedBackup, ViewOptions } from '../../operations/view.ts'
 import type { Repository } from '../../repository/repository.ts'
 import { backupAt } from '../backup-at.ts'
 import { collect } from '../command.ts'
 import type { AddCommand } from '../command.ts'
 import type { Composition } from '../compose.ts'
-import { findBackup } from '../find-backup.ts'
+import { findBackup } from '../../operations/find-backup.ts'
 import { scratchDirectory } from '../scratch-directory.ts'
+import { sizeOption } from '../size-option.ts'
 import { statements } from '../statements.ts'
 
 interface Options {
@@ -61,7 +62,7 @@ export const addQuery: AddCommand = (program, run) => {
           selector: parseSelector(options.table),
           partitions: options.partition.map(parsePartitionChoice),
           scratch: scratchDirectory(c, options.scratch),
-          mostFetched: sizeOf('--max-fetch', options.maxFetch),
+          mostFetched: sizeOption('--max-fetch', options.maxFetch),
           ...(options.serve && { listen: addressOf(options.listen) }),
         }
         for (const { backup, name: as } of view.backups)
@@ -123,7 +124,7 @@ async function answerOne(view: View, c: Composition, { sql = '', options }: Ques
   const answer = view.ask(sql, {
     format: options.format ?? (c.globals.json ? 'JSON' : stdout.isTTY ? 'PrettyCompact' : 'TabSeparated'),
     rows: countOf(options.maxRows),
-    memory: sizeOf('--memory', options.memory),
+    memory: sizeOption('--memory', options.memory),
   })
   for await (const chunk of answer) if (!stdout.write(chunk) && !stdout.destroyed) await once(stdout, 'drain')
   const { fetched, stored } = view.fetched()
@@ -139,12 +140,6 @@ async function serve(view: View, c: Composition): Promise<void> {
   c.output.answer({ statements: made }, () => made.map((statement) => `${statement};`))
   c.output.say('serving; the tables answer until this ends (Ctrl-C). Drop them afterwards.')
   if (!c.signal.aborted) await once(c.signal, 'abort')
-}
-
-function sizeOf(flag: string, text: string | undefined): number | undefined {
-  const bytes = text === undefined ? undefined : parseBytes(text)
-  if (text === undefined || bytes !== undefined) return bytes
-  throw new PermafrostError('USAGE', `${flag} ${text} is not a size`, { hint: 'write 512MiB' })
 }
 
 function countOf(text: string | undefined): number | undefined {

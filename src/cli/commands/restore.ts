@@ -14,8 +14,9 @@ import type { RestoreSource } from '../../operations/restore-source.ts'
 import { collect, exitCodeOf } from '../command.ts'
 import type { AddCommand } from '../command.ts'
 import { confirmByName } from '../confirm.ts'
-import { findBackup } from '../find-backup.ts'
+import { findBackup } from '../../operations/find-backup.ts'
 import { findLocal, isLocal } from '../find-local.ts'
+import { isNative } from '../native-answers.ts'
 import { profileOption } from '../profile-option.ts'
 import type { Profile } from '../profile-option.ts'
 import type { Composition } from '../compose.ts'
@@ -37,6 +38,7 @@ interface Options {
   readonly confirm?: string
   readonly dryRun?: boolean
   readonly profile?: Profile
+  readonly serverFiles?: string
 }
 
 /** `permafrost restore <backup>` */
@@ -62,9 +64,12 @@ export const addRestore: AddCommand = (program, run) => {
     .option('--replace', 'swap with what is there, in one step; what was there is kept under another name')
     .addOption(profileOption('ask afterwards what its people would look at first, and name pending deletions'))
     .option('--confirm <name>', 'the name that --replace would ask for')
+    .option('--server-files <directory>', 'nothing but the server’s files, into this new directory')
     .option('-n, --dry-run', 'show the plan, and change nothing')
     .action((name: string, options: Options, command) =>
       run(command, async (c) => {
+        if (isNative(name)) return byServer(c, name, options)
+        if (options.serverFiles !== undefined) return layFiles(c, name, options.serverFiles)
         const wish = wishOf(options)
         const { prepareRestoreFrom } = await import('../../operations/restore.ts')
         const source = await sourceOf(c, name)
@@ -89,6 +94,27 @@ export const addRestore: AddCommand = (program, run) => {
         return exitCodeOf(result.findings)
       }),
     )
+}
+
+/** A backup that the server made is restored by the server. */
+async function byServer(c: Composition, name: string, options: Options): Promise<number> {
+  const { table, as, dryRun, partition, ...others } = options
+  if (partition.length > 0 || Object.keys(others).length > 0)
+    throw new PermafrostError('USAGE', 'a native backup is restored with -t, --as and --dry-run only')
+  const { answerNativeRestore } = await import('../native-answers.ts')
+  return answerNativeRestore(c, name, { table, as, ...(dryRun && { dryRun }) })
+}
+
+async function layFiles(c: Composition, name: string, directory: string): Promise<number> {
+  const { layServerFiles } = await import('../../operations/lay-server-files.ts')
+  const repository = await c.repository('read')
+  const { id } = await findBackup(repository, name)
+  const laid = await layServerFiles({ ...c.base(), repository }, id, directory)
+  c.output.answer(laid, () => [
+    `Laid ${plural(laid.files.length, 'file')} of ${id} into ${laid.directory}; copy from there what the server needs:`,
+    ...laid.files.map((path) => `  ${laid.directory}${path}`),
+  ])
+  return 0
 }
 
 /** A backup in the repository, or a local snapshot: `local:<id>`. */
@@ -179,7 +205,7 @@ function describePlan(plan: RestorePlan): readonly string[] {
     ...plan.databases.map(
       (database) => `  create database ${displayName({ database, name: '' }).replace(/\.``$/, '')}`,
     ),
-    ...plan.functions.map(({ name }) => `  create function ${name}`),
+    ...plan.serverEntries.map(({ kind, name }) => `  create ${kind} ${name}`),
     ...plan.steps.map((step) => `  ${displayName(step.target)}${amountOf(step)}`),
     ...asides(plan),
   ]

@@ -1,13 +1,14 @@
 import { parseSelector } from '../../core/selector.ts'
 import { displayName } from '../../core/sql.ts'
 import { formatBytes, formatSeconds, plural } from '../../core/units.ts'
+import { drillProblems } from '../../operations/drill-problems.ts'
 import { show } from '../../operations/show.ts'
 import { readProofs } from '../../repository/attestations.ts'
 import type { Attestation, Proof } from '../../repository/attestations.ts'
 import type { ShownBackup, ShownTable } from '../../operations/show.ts'
 import { collect } from '../command.ts'
 import type { AddCommand } from '../command.ts'
-import { findBackup } from '../find-backup.ts'
+import { findBackup } from '../../operations/find-backup.ts'
 import { isLocal } from '../find-local.ts'
 import { LEVEL_NAMES } from '../level-names.ts'
 import { showLocal } from '../local-answers.ts'
@@ -47,6 +48,7 @@ export const addShow: AddCommand = (program, run) => {
         c.output.answer({ ...shown, ...proof }, () => [
           ...head(shown),
           `  proven   ${proofLine(proof)}`,
+          ...drillLines(proof),
           '',
           ...tables(shown, c.output),
           ...details(shown, c.output),
@@ -62,6 +64,23 @@ function proofLine({ proven, damaged }: Proof): string {
   if (damaged) return `DAMAGED: ${plural(damaged.problems, 'problem')}, ${said(damaged)}`
   return proven ? said(proven) : 'not yet:  permafrost verify'
 }
+
+/** The newest drill: how long it took, and what speaks against the backup. */
+function drillLines({ drill }: Proof): readonly string[] {
+  if (!drill?.drill) return []
+  const { tables: drilled, restoreSeconds, estimate } = drill.drill
+  const passed = drill.result === 'ok' ? 'passed' : 'FAILED'
+  const time = `restored ${plural(drilled.length, 'table')}, ${formatBytes(drill.bytes)} in ${formatSeconds(restoreSeconds)}`
+  const all = !drill.whole && estimate !== undefined ? `; all of it would take ${formatSeconds(estimate)}` : ''
+  return [
+    `  drill    ${passed}, ${drill.at}, by ${drill.by}: ${time}${all}`,
+    ...drillProblems(drill.drill)
+      .slice(0, MOST_PROBLEMS)
+      .map((problem) => `    ✗ ${problem}`),
+  ]
+}
+
+const MOST_PROBLEMS = 10
 
 function head({ summary }: ShownBackup): readonly string[] {
   const seconds = (Date.parse(summary.finished) - Date.parse(summary.started)) / 1000

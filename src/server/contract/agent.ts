@@ -49,7 +49,7 @@ export const statusAnswer = z.object({
   damaged: count,
   oldestUnproven: z.object({ id: z.string(), started: time }).optional(),
   lastDrill: z
-    .object({ backup: z.string(), at: time, seconds: z.number(), result: z.enum(['ok', 'damaged']) })
+    .object({ backup: z.string(), at: time, seconds: z.number(), result: z.enum(['ok', 'damaged', 'failed']) })
     .optional(),
   days: list(
     z.object({

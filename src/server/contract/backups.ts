@@ -23,6 +23,28 @@ export const summary = z.object({
   findings: count,
 })
 
+const drill = z.object({
+  tables: list(
+    z.object({
+      table: z.string(),
+      parts: count,
+      rows: count,
+      bytes: count,
+      restoreSeconds: z.number(),
+      checkSeconds: z.number(),
+      hash: z.string().optional().describe('Of all rows, in no order.'),
+      whole: z.boolean(),
+      problems: list(z.string()),
+    }),
+  ),
+  checks: list(
+    z.object({ sql: z.string(), result: z.enum(['ok', 'failed', 'skipped']), message: z.string().optional() }),
+  ),
+  problems: list(z.string()).describe('What kept it from its end.'),
+  restoreSeconds: z.number(),
+  estimate: z.number().optional().describe('Seconds that restoring the whole backup would take.'),
+})
+
 /** What somebody checked: level 1 inventory, 2 scrub, 3 content, 4 drill. */
 const attestation = z.object({
   backup: z.string(),
@@ -30,18 +52,20 @@ const attestation = z.object({
   at: time,
   by: z.string(),
   permafrost: z.string(),
-  result: z.enum(['ok', 'damaged']),
+  result: z.enum(['ok', 'damaged', 'failed']),
   whole: z.boolean(),
   parts: count,
   bytes: count,
   seconds: z.number(),
   problems: count,
   bad: list(z.string()),
+  drill: drill.optional(),
 })
 
 const known = {
   proven: attestation.optional().describe('The best check of all of it that nothing later speaks against.'),
   damaged: attestation.optional().describe('Damage that no later check denies.'),
+  drill: attestation.optional().describe('The newest drill, whatever came of it.'),
   heldUntil: time.optional(),
 }
 

@@ -3,12 +3,14 @@ import { attachCreate, emptyCreate, readCreate, sameStatement } from '../../../s
 import type { ServerEntry } from '../../../src/core/definitions.ts'
 import { hasGroup, replicaPathOf } from '../../../src/core/engine-edits.ts'
 import { PermafrostError } from '../../../src/core/errors.ts'
+import { localCreate } from '../../../src/core/local-create.ts'
 import { tablesNamedBy } from '../../../src/core/mentions.ts'
 import { parseNames } from '../../../src/core/parse-names.ts'
 import { planAccess } from '../../../src/core/plan-access.ts'
 import { orderRestore } from '../../../src/core/restore-order.ts'
 import { rewriteCreate } from '../../../src/core/rewrite-create.ts'
 import type { Rewrite } from '../../../src/core/rewrite-create.ts'
+import { sql } from '../../../src/core/sql.ts'
 import type { TableName } from '../../../src/core/sql.ts'
 
 /** Everything of database `p` goes to `q`; `p.t` becomes `q.u`. */
@@ -286,5 +288,28 @@ describe('what --as was given', () => {
       ],
     })
     for (const bad of [['a', 'b'], ['a.t=b'], ['a=b=c'], ['a=']]) expect(() => parseNames(bad)).toThrow(PermafrostError)
+  })
+})
+
+describe('a definition for a ClickHouse that stands alone', () => {
+  it.each([
+    [
+      "CREATE TABLE a.b (k UInt8 TTL d + 1) ENGINE = ReplicatedMergeTree('/t', '{replica}') ORDER BY k TTL d + 1",
+      'CREATE TABLE a.b (k UInt8 TTL d + 1) ENGINE = MergeTree ORDER BY k SETTINGS x = 1',
+    ],
+    [
+      "CREATE TABLE a.b (k UInt8) ENGINE = ReplicatedReplacingMergeTree('/t', 'r', v) PARTITION BY (k, 1) ORDER BY k SETTINGS storage_policy = 'p', index_granularity = 8 COMMENT 'TTL'",
+      "CREATE TABLE a.b (k UInt8) ENGINE = ReplacingMergeTree(v) PARTITION BY (k, 1) ORDER BY k SETTINGS index_granularity = 8, x = 1 COMMENT 'TTL'",
+    ],
+    [
+      'CREATE TABLE a.b (k UInt8) ENGINE = SharedMergeTree ORDER BY ttl SAMPLE BY k SETTINGS disk = disk(type = s3)',
+      'CREATE TABLE a.b (k UInt8) ENGINE = MergeTree ORDER BY ttl SAMPLE BY k SETTINGS x = 1',
+    ],
+  ])('of %s has no replication, no disk and no TTL of its rows', (statement, local) => {
+    expect(localCreate(statement, [sql`x = 1`])).toBe(local)
+  })
+
+  it('is made of tables with parts only', () => {
+    expect(() => localCreate('CREATE TABLE a.b (k UInt8) ENGINE = Memory', [])).toThrow('no MergeTree')
   })
 })

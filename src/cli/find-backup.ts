@@ -1,1 +1,0 @@
-export { findBackup } from '../operations/find-backup.ts'

@@ -10,7 +10,6 @@ import type { Azurite } from '../helpers/stores/azurite.ts'
 import { hasCeph, startCeph } from '../helpers/stores/ceph.ts'
 import type { Ceph, S3Keys } from '../helpers/stores/ceph.ts'
 import { makeCertificate } from '../helpers/stores/certificate.ts'
-import type { Certificate } from '../helpers/stores/certificate.ts'
 import { startGcs } from '../helpers/stores/gcs.ts'
 import type { Gcs } from '../helpers/stores/gcs.ts'
 import { removeDirectory, serverDirectory } from '../helpers/stores/server-process.ts'
@@ -21,21 +20,31 @@ const open = (url: string, credentials: Readonly<Record<string, string>>): Promi
   openStorage(url, { credentials, clock: () => new Date(), random: randomBytes, limits: { patience: 2 } })
 const at = (endpoint: string) => `endpoint=${encodeURIComponent(endpoint)}`
 
+const directory = serverDirectory('cloud-errors')
+const certificate = makeCertificate(directory)
+const trusted = `&ca=${certificate.certificateFile}`
+afterAll(() => removeDirectory(directory))
+
 describe.runIf(hasCeph)('S3 says what is wrong:', () => {
   let ceph: Ceph
   beforeAll(async () => {
-    ceph = await startCeph()
+    ceph = await startCeph(certificate)
     await ceph.bucket('backups')
   })
   afterAll(() => ceph[Symbol.asyncDispose]())
 
-  const s3 = (keys: Partial<S3Keys> = {}, { bucket = 'backups', endpoint = ceph.endpoint } = {}) =>
-    open(`s3://${bucket}/prod?${at(endpoint)}`, { ...ceph.keys, ...keys })
+  const s3 = (keys: Partial<S3Keys> = {}, { bucket = 'backups', endpoint = ceph.endpoint, trust = trusted } = {}) =>
+    open(`s3://${bucket}/prod?${at(endpoint)}${trust}`, { ...ceph.keys, ...keys })
   const secrets = () => [ceph.keys['secret-access-key'], 'wrong-secret', 'reader-hunter2']
 
   it('a server that is not there', async () => {
-    const nowhere = { endpoint: `http://127.0.0.1:${await freePort()}` }
+    const nowhere = { endpoint: `https://127.0.0.1:${await freePort()}` }
     await holds(await s3({}, nowhere), { failure: 'absent', says: /is not there/, secrets: secrets() })
+  })
+
+  it('a certificate that nobody trusts', async () => {
+    const storage = await s3({}, { trust: '' })
+    await holds(storage, { failure: 'untrusted', says: /certificate .* is not trusted/, secrets: secrets() })
   })
 
   it.each([{ 'access-key-id': 'NOBODY' }, { 'secret-access-key': 'wrong-secret' }])('a wrong key: %o', async (keys) => {
@@ -65,23 +74,23 @@ describe.runIf(hasCeph)('S3 says what is wrong:', () => {
     await storage.get('packs/aa/one')
     await holds(storage, { failure: 'forbidden', says: /may not write packs\/aa\/one/, secrets: secrets() })
   })
+
+  it('a store that is full', async () => {
+    await ceph.admin('quota', 'set', '--quota-scope=user', '--uid=owner', '--max-size=1M')
+    await ceph.admin('quota', 'enable', '--quota-scope=user', '--uid=owner')
+    await holds(await s3(), { failure: 'full', says: /no space left to write packs\/aa\/one/, secrets: secrets() })
+  })
 })
 
 describe('Azure says what is wrong:', () => {
-  const directory = serverDirectory('azure-errors')
-  let certificate: Certificate
   let azurite: Azurite
   beforeAll(async () => {
-    certificate = makeCertificate(directory)
     azurite = await startAzurite(certificate)
   })
-  afterAll(async () => {
-    await azurite[Symbol.asyncDispose]()
-    removeDirectory(directory)
-  })
+  afterAll(() => azurite[Symbol.asyncDispose]())
 
-  const where = ({ container = 'backups', endpoint = azurite.endpoint, ca = true } = {}) =>
-    `az://${azurite.account}/${container}/prod?${at(endpoint)}${ca ? `&ca=${certificate.certificateFile}` : ''}`
+  const where = ({ container = 'backups', endpoint = azurite.endpoint, trust = trusted } = {}) =>
+    `az://${azurite.account}/${container}/prod?${at(endpoint)}${trust}`
   const byKey = () => ({ 'account-key': azurite.key })
   const bySas = async (permissions: string, expiresOn = new Date(Date.now() + 3_600_000)) => {
     const container = azurite.service.getContainerClient('backups')
@@ -97,7 +106,7 @@ describe('Azure says what is wrong:', () => {
   })
 
   it('a certificate that nobody trusts', async () => {
-    const storage = await open(where({ ca: false }), byKey())
+    const storage = await open(where({ trust: '' }), byKey())
     await holds(storage, { failure: 'untrusted', says: /certificate .* is not trusted/, secrets: secrets() })
   })
 
@@ -124,36 +133,47 @@ describe('Azure says what is wrong:', () => {
 })
 
 describe('Google Cloud Storage says what is wrong:', () => {
-  let [gcs, other]: Gcs[] = []
+  let gcs: Gcs
+  let later: Gcs
   beforeAll(async () => {
-    gcs = await startGcs()
-    other = await startGcs()
+    gcs = await startGcs({ certificate })
+    later = await startGcs({ certificate, clock: () => Date.now() + 7_200_000 })
   })
   afterAll(async () => {
-    for (const server of [gcs, other]) await server?.[Symbol.asyncDispose]()
+    for (const server of [gcs, later]) await server[Symbol.asyncDispose]()
   })
 
-  const gs = (account: string | undefined, { bucket = 'backups', endpoint = gcs?.endpoint ?? '' } = {}) =>
-    open(`gs://${bucket}/prod?${at(endpoint)}`, { 'service-account': account ?? '' })
+  const gs = (account: string, { bucket = 'backups', endpoint = gcs.endpoint, trust = trusted } = {}) =>
+    open(`gs://${bucket}/prod?${at(endpoint)}${trust}`, { 'service-account': account })
   const secrets = ['PRIVATE KEY', 'Bearer']
 
   it('a server that is not there', async () => {
-    const nowhere = { endpoint: `http://127.0.0.1:${await freePort()}` }
-    await holds(await gs(gcs?.account('writer'), nowhere), { failure: 'absent', says: /is not there/, secrets })
+    const nowhere = { endpoint: `https://127.0.0.1:${await freePort()}` }
+    await holds(await gs(gcs.account('writer'), nowhere), { failure: 'absent', says: /is not there/, secrets })
+  })
+
+  it('a certificate that nobody trusts', async () => {
+    const storage = await gs(gcs.account('writer'), { trust: '' })
+    await holds(storage, { failure: 'untrusted', says: /certificate .* is not trusted/, secrets })
   })
 
   it('the key of a service account that is none any more', async () => {
-    const storage = await gs(other?.account('writer'))
+    const storage = await gs(later.account('writer'))
+    await holds(storage, { failure: 'unauthenticated', says: /does not accept the credentials/, secrets })
+  })
+
+  it('a token that is over by the time there', async () => {
+    const storage = await gs(later.account('writer'), { endpoint: later.endpoint })
     await holds(storage, { failure: 'unauthenticated', says: /does not accept the credentials/, secrets })
   })
 
   it('a bucket that is not there', async () => {
-    const storage = await gs(gcs?.account('writer'), { bucket: 'nothing' })
+    const storage = await gs(gcs.account('writer'), { bucket: 'nothing' })
     await holds(storage, { failure: 'absent', says: /there is no such bucket/, secrets })
   })
 
   it('somebody who may only read', async () => {
-    const storage = await gs(gcs?.account('reader'))
+    const storage = await gs(gcs.account('reader'))
     await holds(storage, { failure: 'forbidden', says: /may not write packs\/aa\/one/, secrets })
   })
 })

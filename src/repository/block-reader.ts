@@ -6,6 +6,7 @@ import type { BlockHead } from '../core/manifest-codec.ts'
 import type { Pointer } from '../core/manifest.ts'
 import { frameLength, packCipher } from './pack-format.ts'
 import type { FrameRole, PackCipher } from './pack-format.ts'
+import { readChecked } from './read-checked.ts'
 import { damaged } from './read-record.ts'
 import type { Repository } from './repository.ts'
 
@@ -33,9 +34,7 @@ export async function readBlocks(
   await Promise.all(
     stretches(pointers).map((stretch) =>
       limit(async () => {
-        const bytes = await fetchStretch(repository, stretch)
-        for (const pointer of stretch)
-          blocks.set(pointer, openBlock(repository, { pointer, bytes, only, from: stretch }))
+        for (const [pointer, block] of await readStretch(repository, stretch, only)) blocks.set(pointer, block)
       }),
     ),
   )
@@ -60,44 +59,42 @@ function stretches(pointers: readonly Pointer[]): readonly (readonly Pointer[])[
   return found
 }
 
-async function fetchStretch({ storage }: Repository, stretch: readonly Pointer[]): Promise<Uint8Array> {
+async function readStretch(
+  repository: Repository,
+  stretch: readonly Pointer[],
+  only: 'all' | 'heads',
+): Promise<readonly (readonly [Pointer, Block])[]> {
+  const { storage } = repository
   const first = stretch[0] as Pointer
-  const length = Math.max(...stretch.map(endOf)) - first.offset
   const key = layout.meta.key(first.pack.id)
-  const bytes = await storage.get(key, { range: { offset: first.offset, length } })
-  if (bytes?.length !== length) throw damaged(storage, key, new Corrupt(bytes ? 'is cut short' : 'is missing'))
-  return bytes
+  const range = { offset: first.offset, length: Math.max(...stretch.map(endOf)) - first.offset }
+  try {
+    return await readChecked(async () => {
+      const bytes = await storage.get(key, { range })
+      must(bytes !== undefined, 'is missing')
+      must(bytes.length === range.length, 'is cut short')
+      return stretch.map((pointer) => [pointer, openBlock(repository, pointer, { bytes, at: range.offset, only })])
+    })
+  } catch (error) {
+    if (error instanceof Corrupt) throw damaged(storage, key, error)
+    throw error
+  }
 }
 
+/** @param at where the bytes begin in the pack */
 function openBlock(
-  { storage, keys }: Repository,
-  {
-    pointer,
-    bytes,
-    only,
-    from,
-  }: {
-    readonly pointer: Pointer
-    readonly bytes: Uint8Array
-    readonly only: string
-    readonly from: readonly Pointer[]
-  },
+  { keys }: Repository,
+  { pack, offset, ...lengths }: Pointer,
+  { bytes, at, only }: { readonly bytes: Uint8Array; readonly at: number; readonly only: 'all' | 'heads' },
 ): Block {
-  const { pack, offset } = pointer
-  const skip = (from[0] as Pointer).offset
   const cipher = packCipher(
     { kind: 'meta', suite: keys.suite, session: pack.session, salt: pack.salt },
     { head: keys.list, body: keys.meta },
   )
   const text = (start: number, length: number, role: FrameRole) =>
-    openFrames(cipher, { bytes: bytes.subarray(start - skip, start - skip + length), offset: start, role })
-  try {
-    const head = decodeHead(text(offset, pointer.head, 'head'))
-    return { head, body: only === 'heads' ? '' : text(offset + pointer.head, pointer.body, 'body') }
-  } catch (error) {
-    if (error instanceof Corrupt) throw damaged(storage, layout.meta.key(pack.id), error)
-    throw error
-  }
+    openFrames(cipher, { bytes: bytes.subarray(start - at, start - at + length), offset: start, role })
+  const head = decodeHead(text(offset, lengths.head, 'head'))
+  return { head, body: only === 'heads' ? '' : text(offset + lengths.head, lengths.body, 'body') }
 }
 
 function openFrames(

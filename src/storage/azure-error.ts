@@ -30,7 +30,8 @@ const STATUSES: Readonly<Record<number, StorageFailure>> = {
 }
 
 const HINTS: Partial<Record<StorageFailure, string>> = {
-  unauthenticated: 'look at account-key or sas-token in repository.credentials and at its expiry, and at the firewall of the account',
+  unauthenticated:
+    'look at account-key or sas-token in repository.credentials and at its expiry, and at the firewall of the account',
   absent: 'make the container, or correct its name in repository.url',
   forbidden: 'give the identity the role of docs/locations.md, or the SAS token the permissions racwdl',
   refused: 'look at the account and the endpoint in repository.url',

@@ -14,7 +14,8 @@ const STATUSES: Readonly<Record<number, StorageFailure>> = {
 }
 
 const HINTS: Partial<Record<StorageFailure, string>> = {
-  unauthenticated: 'look at service-account in repository.credentials, or at the identity and the clock of this machine',
+  unauthenticated:
+    'look at service-account in repository.credentials, or at the identity and the clock of this machine',
   absent: 'make the bucket, or correct its name in repository.url',
   forbidden: 'give the identity the roles of docs/locations.md',
   refused: 'look at the bucket, the class and the key in repository.url',

@@ -14,6 +14,9 @@ export interface Place {
 
 /** The command line with a configuration for a place. */
 export interface PlaceCli {
+  readonly url: string
+  /** Where its configuration and its key are. */
+  readonly directory: string
   /** Run a command that has to succeed; its answer. */
   json(...args: readonly string[]): Promise<unknown>
   start(...args: readonly string[]): ReturnType<typeof startCli>
@@ -40,9 +43,11 @@ export function cliAt(directory: string, engine: TestEngine, { url, credentials 
   writeFileSync(join(directory, 'c.yaml'), JSON.stringify(config))
   const common = ['-c', join(directory, 'c.yaml')]
   return {
+    url,
+    directory,
     json: async (...args) => {
       const { code, stdout, stderr } = await runCli([...common, ...args, '--json'], { env })
-      expect({ args, code, stderr }).toMatchObject({ code: 0 })
+      expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: expect.any(String) })
       for (const [name, value] of secrets)
         expect({ name, told: (stdout + stderr).includes(value) }).toMatchObject({ told: false })
       return JSON.parse(stdout) as unknown
@@ -60,7 +65,7 @@ export async function fillDatabase(engine: TestEngine, database: string): Promis
   )
 }
 
-/** The whole product at one place: set it up, back up twice, list, verify, restore, forget, prune. */
+/** The whole product at one place: set it up, back up twice, list, verify, forget, prune, query, restore, copy. */
 export async function wholeProduct(cli: PlaceCli, engine: TestEngine, database: string): Promise<void> {
   const only = ['-t', `${database}.*`]
   await cli.json('repo', 'init')
@@ -77,7 +82,14 @@ export async function wholeProduct(cli: PlaceCli, engine: TestEngine, database: 
   }
   expect(collected.backups).toEqual([first?.id])
   expect(collected.packs).toBeGreaterThan(0)
+  const answer = await cli.json('query', 'latest', `SELECT sum(n) AS sum FROM ${database}.events`)
+  expect(answer).toMatchObject({ data: [{ sum: Number(await engine.value(`SELECT sum(n) FROM ${database}.events`)) }] })
   await cli.json('restore', 'latest', '--as', `${database}_again`)
   const print = await fingerprint(engine, { database, name: 'events' })
   expect(await fingerprint(engine, { database: `${database}_again`, name: 'events' })).toEqual(print)
+
+  const copy = `file://${join(cli.directory, 'copy')}`
+  await cli.json('repo', 'init', '--like', cli.url, '-r', copy)
+  await cli.json('copy', 'latest', '--to', copy)
+  await cli.json('verify', '--level', 'content', '-r', copy)
 }

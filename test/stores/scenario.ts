@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import type { Meter } from '../../src/storage/meter.ts'
 import { runCli, startCli } from '../helpers/cli.ts'
 import { fingerprint } from '../helpers/workbench.ts'
 import type { TestEngine } from '../helpers/workbench.ts'
@@ -10,6 +11,7 @@ export interface Place {
   /** Secrets by name: the command reads each from a file. */
   readonly credentials?: Readonly<Record<string, string>>
   readonly env?: Readonly<Record<string, string>>
+  readonly limits?: Readonly<Record<string, string>>
 }
 
 /** The command line with a configuration for a place. */
@@ -23,7 +25,11 @@ export interface PlaceCli {
 }
 
 /** @param directory of this test's own, for the configuration and the secrets */
-export function cliAt(directory: string, engine: TestEngine, { url, credentials = {}, env = {} }: Place): PlaceCli {
+export function cliAt(
+  directory: string,
+  engine: TestEngine,
+  { url, credentials = {}, env = {}, limits = {} }: Place,
+): PlaceCli {
   mkdirSync(directory, { recursive: true })
   const server = JSON.parse(readFileSync(join(engine.path, '.permafrost', 'engine.json'), 'utf8')) as {
     readonly url: string
@@ -32,6 +38,7 @@ export function cliAt(directory: string, engine: TestEngine, { url, credentials 
   const secrets = Object.entries({ ...credentials, clickhouse: server.password })
   for (const [name, value] of secrets) writeFileSync(join(directory, `${name}.secret`), value)
   const config = {
+    limits,
     clickhouse: { url: server.url, user: 'permafrost', password: '${file:./clickhouse.secret}' },
     repository: {
       url,
@@ -69,7 +76,8 @@ export async function fillDatabase(engine: TestEngine, database: string): Promis
 export async function wholeProduct(cli: PlaceCli, engine: TestEngine, database: string): Promise<void> {
   const only = ['-t', `${database}.*`]
   await cli.json('repo', 'init')
-  await cli.json('backup', ...only)
+  const { requests } = (await cli.json('backup', ...only)) as { readonly requests: ReturnType<Meter['usage']> }
+  expect(requests.put?.bytes).toBeGreaterThan(20_000 * 150)
   await engine.run(`TRUNCATE TABLE ${database}.events`)
   await engine.run(`INSERT INTO ${database}.events SELECT 9, number, randomString(150) FROM numbers(20000)`)
   await cli.json('backup', ...only)

@@ -21,7 +21,7 @@ const KEY = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZ
 export async function startAzurite(certificate?: Certificate): Promise<Azurite> {
   const program = createRequire(import.meta.url).resolve('azurite/dist/src/blob/main.js')
   const port = await freePort()
-  const memory = ['--inMemoryPersistence', '--extentMemoryLimit', '2048']
+  const memory = ['--inMemoryPersistence', '--extentMemoryLimit', '8192']
   const tls = certificate ? ['--cert', certificate.certificateFile, '--key', certificate.keyFile] : []
   const args = ['--silent', '--disableTelemetry', '--skipApiVersionCheck', ...memory, ...tls]
   // As whoever runs the tests: others may not read the packages.

@@ -32,7 +32,7 @@ export interface Peer {
   readonly command: (step: Step, place: Place) => readonly string[] | undefined
 }
 
-const MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
+export const PERMAFROST_MAIN = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 const sh = (script: string, ...args: readonly string[]) => ['sh', '-c', script, 'sh', ...args]
 
 export const PERMAFROST = 'permafrost'
@@ -58,11 +58,11 @@ export const PEERS: readonly Peer[] = [
       })
       const select = JSON.stringify({ tables: [`${place.database}.*`] })
       writeFileSync(configOf(place), `clickhouse: ${clickhouse}\nrepository: ${repository}\nselect: ${select}\n`)
-      return [process.execPath, MAIN, '-c', configOf(place), 'repo', 'init']
+      return [process.execPath, PERMAFROST_MAIN, '-c', configOf(place), 'repo', 'init']
     },
     command: (step, place) => [
       process.execPath,
-      MAIN,
+      PERMAFROST_MAIN,
       '-c',
       configOf(place),
       '--progress',

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,11 +12,13 @@ import { loadAll } from '../src/operations/load-queue.ts'
 import { preparePrune } from '../src/operations/prune.ts'
 import { storeBackup } from '../src/operations/store-backup.ts'
 import { verify } from '../src/operations/verify.ts'
-import { backupIds, readContents, readParts, readPartitions } from '../src/repository/backups.ts'
+import { backupIds, listBackups, readContents, readParts, readPartitions } from '../src/repository/backups.ts'
 import { forget } from '../src/repository/forgotten.ts'
 import { initRepository, openRepository } from '../src/repository/repository.ts'
 import { fileStorage } from '../src/storage/file.ts'
 import { nodeDisk } from '../src/storage/node-disk.ts'
+import { growthChart, growthTable } from './growth.ts'
+import type { Growth } from './growth.ts'
 import { metered, requestsOf } from './metered.ts'
 import type { Meter } from './metered.ts'
 import { FILES_IN_PART, random, virtualDisk, virtualServer } from './virtual-server.ts'
@@ -25,18 +27,22 @@ import type { Shape } from './virtual-server.ts'
 // The budgets of a repository of 100,000 parts and 6 million files: requests, bytes, seconds and peak memory of each step,
 // every one in a process of its own. The real code runs on one thread, on parts that exist in no file system.
 //
-//   npm run bench:repository -- [--quick] [--json <file>] [--at <directory>]
+//   npm run bench:repository -- [--quick] [--json <file>] [--svg <file>] [--at <directory>]
+//
+// Without --quick it is done with 1,000 and 10,000 parts, too, and time and memory are set against the size.
 
 const SECRET = `permafrost-key-1:${Buffer.alloc(32, 7).toString('base64url')}`
-const LARGE: Shape = { tables: 100, partitions: 10, parts: 100 }
 const QUICK: Shape = { tables: 10, partitions: 10, parts: 10 }
+const SHAPES: readonly Shape[] = [
+  QUICK,
+  { tables: 20, partitions: 10, parts: 50 },
+  { tables: 100, partitions: 10, parts: 100 },
+]
 /** One table whose parts are written again bit by bit, for a chain of fifty backups. */
 const CHAIN: Shape = { tables: 1, partitions: 10, parts: 100 }
 const CHAIN_BACKUPS = 50
 
-interface Measured {
-  readonly seconds: number
-  readonly peakMemory: number
+interface Measured extends Growth {
   readonly requests: number
   readonly meter: Meter
   readonly notes?: Readonly<Record<string, number>>
@@ -85,7 +91,12 @@ const STEPS: Readonly<Record<string, Step>> = {
     const { stored } = await storeBackup(ctx, server, { tags: [], selection: ['*.*'] })
     return { stored }
   },
-  'list of backups': async (_bench, { ctx }) => ({ backups: (await backupIds(ctx.repository)).length }),
+  'list of backups': async (_bench, { ctx }) => ({ backups: (await listBackups(ctx.repository)).length }),
+  'show of a backup': async (_bench, { ctx }) => {
+    const id = (await backupIds(ctx.repository)).at(-1) ?? ''
+    const { tables } = await readContents(ctx.repository, id)
+    return { partitions: (await readPartitions(ctx.repository, tables)).flat().length }
+  },
   'verify inventory': async (_bench, { ctx }) => {
     const backups = await backupIds(ctx.repository)
     const options = { backups, level: 'inventory', selector: parseSelector([]), record: false } as const
@@ -178,42 +189,51 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     json: { type: 'string' },
+    svg: { type: 'string' },
     at: { type: 'string', default: tmpdir() },
     step: { type: 'string' },
+    shape: { type: 'string', default: '{}' },
     directory: { type: 'string', default: '' },
   },
 })
-const shape = values.quick ? QUICK : LARGE
 
 if (values.step === undefined) {
-  const root = mkdtempSync(join(values.at, 'permafrost-bench-'))
-  const results: Record<string, Measured> = {}
-  const parts = shape.tables * shape.partitions * shape.parts
-  console.log(`${parts} parts, ${parts * FILES_IN_PART} files, ${process.version}\n`)
-  console.log('| step | requests | GET · PUT · LIST | read | written | seconds | peak memory | |')
-  console.log('|---|---|---|---|---|---|---|---|')
-  try {
-    for (const [kind, steps] of Object.entries({ large: STEPS, chain: CHAIN_STEPS })) {
-      const directory = join(root, kind)
-      mkdirSync(directory)
-      for (const name of Object.keys(steps)) {
-        const args = ['--step', name, '--directory', directory, ...(values.quick ? ['--quick'] : [])]
-        const child = spawnSync(process.execPath, [fileURLToPath(import.meta.url), ...args], {
-          encoding: 'utf8',
-          stdio: ['ignore', 'pipe', 'inherit'],
-        })
-        if (child.status !== 0) throw new Error(`${name} failed`)
-        const measured = JSON.parse(child.stdout) as Measured
-        results[name] = measured
-        console.log(row(name, measured))
-      }
-    }
-  } finally {
-    rmSync(root, { recursive: true, force: true })
-  }
-  if (values.json) writeFileSync(values.json, `${JSON.stringify({ parts, results }, null, 2)}\n`)
+  const sizes = (values.quick ? [QUICK] : SHAPES).map((shape) => measureSteps(shape, STEPS))
+  const chain = measureSteps(CHAIN, CHAIN_STEPS)
+  if (sizes.length > 1) console.log(`\n${growthTable(sizes)}`)
+  if (values.svg) writeFileSync(values.svg, growthChart(sizes))
+  if (values.json) writeFileSync(values.json, `${JSON.stringify({ sizes, chain }, null, 2)}\n`)
 } else {
   const step = { ...STEPS, ...CHAIN_STEPS }[values.step]
   if (!step) throw new Error(`no step ${values.step}`)
+  const shape = JSON.parse(values.shape) as Shape
   console.log(JSON.stringify(await measure(step, { directory: values.directory, shape })))
+}
+
+/** Every step in a process of its own, one after another, on one repository. */
+function measureSteps(shape: Shape, steps: Readonly<Record<string, Step>>) {
+  const directory = mkdtempSync(join(values.at, 'permafrost-bench-'))
+  const parts = shape.tables * shape.partitions * shape.parts
+  const results: Record<string, Measured> = {}
+  console.log(
+    `\n${parts.toLocaleString('en')} parts, ${(parts * FILES_IN_PART).toLocaleString('en')} files, ${process.version}\n`,
+  )
+  console.log('| step | requests | GET · PUT · LIST | read | written | seconds | peak memory | |')
+  console.log('|---|---|---|---|---|---|---|---|')
+  try {
+    for (const name of Object.keys(steps)) {
+      const args = ['--step', name, '--directory', directory, '--shape', JSON.stringify(shape)]
+      const child = spawnSync(process.execPath, [fileURLToPath(import.meta.url), ...args], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      if (child.status !== 0) throw new Error(`${name} failed`)
+      const measured = JSON.parse(child.stdout) as Measured
+      results[name] = measured
+      console.log(row(name, measured))
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+  return { parts, results }
 }

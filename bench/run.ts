@@ -12,6 +12,7 @@ import type { DataSet } from './data-sets.ts'
 import { measure } from './measure.ts'
 import { installedPeers } from './peers.ts'
 import type { Peer, Place, Step } from './peers.ts'
+import { nativeConfig } from './native-config.ts'
 import { chart, markdown } from './report.ts'
 import type { Result } from './report.ts'
 
@@ -45,7 +46,7 @@ try {
 async function measureSet(set: DataSet): Promise<Result> {
   const path = join(home, set.name)
   const config = join(home, `${set.name}.xml`)
-  writeFileSync(config, configXml(join(path, 'backups')))
+  writeFileSync(config, nativeConfig(join(path, 'backups')))
   await using engine = await embeddedEngine({ path, config, random: randomBytes })
   say(`${set.title}: making the data`)
   for (const statement of set.make) await engine.command(statement)
@@ -91,15 +92,6 @@ async function measureSet(set: DataSet): Promise<Result> {
   }
   await engine.command(sql`DROP DATABASE ${identifier(set.database)} SYNC`)
   return result
-}
-
-/** The engine's own BACKUP wants to be told where it may write. */
-function configXml(backups: string): string {
-  return `<clickhouse>
-  <backups><allowed_path>${backups}</allowed_path></backups>
-  <enable_system_unfreeze>true</enable_system_unfreeze>
-</clickhouse>
-`
 }
 
 interface Running {

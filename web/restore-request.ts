@@ -51,7 +51,7 @@ export function restoreWords({ backup, tables = [], partitions = [], as, mode }:
     backup,
     ...tables.flatMap((table) => ['-t', table]),
     ...partitions.flatMap((partition) => ['--partition', partition]),
-    ...(as === undefined ? [] : ['--as', as]),
+    ...[as ?? []].flat().flatMap((name) => ['--as', name]),
     ...(mode === 'replace' ? ['--replace'] : []),
   ]
 }

@@ -34,6 +34,13 @@ export function agentPorts(c: Composition, flags: AgentFlags): AgentPorts {
       return { ...(loaded.file !== undefined && { file: loaded.file }), settings: shownConfig(loaded) }
     },
     openRepository: (purpose) => c.fresh().repository(purpose),
+    copyPlaces: () => {
+      const fresh = c.fresh()
+      return fresh.config().config.copy.to.map((location) => ({
+        location,
+        open: () => fresh.repositoryAt(location, 'write', { as: 'copy' }),
+      }))
+    },
     openEngine: () => c.fresh().engine(),
   }
 }
@@ -41,7 +48,8 @@ export function agentPorts(c: Composition, flags: AgentFlags): AgentPorts {
 function settingsOf(c: Composition, flags: AgentFlags): AgentSettings {
   const { config, directory } = c.config()
   const { schedule, agent, notify, select, retention } = config
-  const { backup, verify, drill, prune, timezone, jitter } = schedule
+  refuseNative(config.clickhouse.engine)
+  const { backup, verify, drill, copy, prune, timezone, jitter } = schedule
   const secret = (name: string, value: string | undefined) => c.secret(name, value)?.read()
   const file = (path: string | undefined) =>
     path === undefined ? undefined : readFileSync(resolve(directory, path), 'utf8')
@@ -53,12 +61,20 @@ function settingsOf(c: Composition, flags: AgentFlags): AgentSettings {
     tokens: tokens === undefined ? undefined : parseTokens(tokens),
     tables: select.tables,
     retention: { policy: retentionPolicy(config), grace: retention.grace },
-    schedule: { cron: { backup, verify, drill, prune }, timezone, jitter },
+    schedule: { cron: { backup, verify, drill, copy, prune }, timezone, jitter },
     drill: { checks: config.drill.checks, mostBytes: config.drill['max-bytes'] },
     notify: { url: secret('notify.url', notify.url), ping: secret('notify.ping', notify.ping), on: notify.on },
     traces: agent.traces,
     compat: flags.compat !== undefined,
   }
+}
+
+/** Its backups are in no list of the agent's: it would call overdue what was made. */
+function refuseNative(engine: 'freeze' | 'native'): void {
+  if (engine === 'freeze') return
+  throw new PermafrostError('CONFIG_INVALID', 'clickhouse.engine is native, and the agent makes no native backups', {
+    hint: ['permafrost backup, from cron or a timer', 'or clickhouse: { engine: freeze }'],
+  })
 }
 
 function addressOf(listen: string): { readonly host: string; readonly port: number } {

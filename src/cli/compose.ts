@@ -62,6 +62,11 @@ export interface Composition extends AsyncDisposable {
 
 export const VERSION = readVersion()
 
+/** More workers than this outrun most disks, and take memory and processors that ClickHouse wants. */
+const MOST_WORKERS = 8
+/** Two packs of some 46 MiB: one that is filled, one on its way. */
+const MEMORY_OF_A_WORKER = 96 << 20
+
 /** THE composition root: the only place that reads the environment, the clock and random, and makes adapters. */
 export function compose(globals: Globals, process_: Process, signal: AbortSignal): Composition {
   const output = createOutput({
@@ -122,7 +127,8 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     return openRepository(await storageAt(url, to), { secret: readKey(own ?? key()), purpose })
   }
   const base = (): Omit<Context, 'repository' | 'engine'> => {
-    const { memory, workers = availableParallelism() } = config().config.limits
+    const { workers = Math.min(availableParallelism(), MOST_WORKERS) } = config().config.limits
+    const { memory = workers * MEMORY_OF_A_WORKER } = config().config.limits
     return {
       disk: nodeDisk,
       clock,

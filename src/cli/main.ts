@@ -16,7 +16,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     if (asked) process.exit(ERRORS.CANCELLED.exit)
     asked = true
-    stderr.write('\nstopping: freezes are being undone. Again to leave that to the next run.\n')
+    stderr.write('\nstopping, and cleaning up. Again to leave that to the next run.\n')
     stop.abort(new PermafrostError('CANCELLED', 'stopped on request'))
   })
 }

@@ -132,6 +132,7 @@ export const configSchema = z.strictObject({
       backup: cron('a backup of what `select.tables` says'),
       verify: cron('a verify of the newest backup, down to the content'),
       drill: cron('a drill of the newest backup'),
+      copy: cron('a copy of every backup that the places of `copy.to` lack'),
       prune: cron('`forget` by the retention policy, and a prune'),
       timezone: text.default('UTC').describe('Whose clock the expressions go by: `Europe/Berlin`.'),
       jitter: duration
@@ -193,13 +194,15 @@ export const configSchema = z.strictObject({
     .describe('When `permafrost status --check` finds that something is overdue.'),
   limits: z
     .strictObject({
-      memory: size.default(512 * 1024 * 1024).describe('Memory for packs on their way, such as `512MiB`.'),
+      memory: size
+        .optional()
+        .describe('Memory for packs on their way, such as `512MiB`; 96 MiB for each worker when not given.'),
       workers: z
         .int()
         .min(1)
         .max(64)
         .optional()
-        .describe('Worker threads; as many as there are processors when not given.'),
+        .describe('Worker threads; as many as there are processors, and at most 8, when not given.'),
       upload: rate.optional().describe('The most that is sent to the store: `20MiB/s`.'),
       download: rate.optional().describe('The most that is read from it.'),
       silence: duration.prefault('60s').describe('A request in which nothing moves for so long is given up.'),

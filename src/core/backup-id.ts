@@ -20,6 +20,15 @@ export function isBackupId(text: string): boolean {
   return ID.test(text)
 }
 
+/** When a backup was begun, to the second; not of what is no id. */
+export function backupTime(id: string): Date | undefined {
+  if (!isBackupId(id)) return undefined
+  const [day, time] = [id.slice(0, 8), id.slice(9, 15)]
+  return new Date(
+    `${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6)}T${time.slice(0, 2)}:${time.slice(2, 4)}:${time.slice(4)}Z`,
+  )
+}
+
 /** Enough of a backup to find it by what a person types. */
 export interface BackupName {
   readonly id: string

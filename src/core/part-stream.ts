@@ -9,8 +9,8 @@ export const FRAME = MIB
 
 /**
  * The order in which the files of a part make its stream: every `checksums.txt` first, so that a reader knows what to expect
- * of all that follows; then the other small files by path, which is what opens a part (columns, marks, primary index), in
- * one short read; then the large ones by path.
+ * of all that follows; then the other small files, and of these first what opens a part, then the marks, then data: a reader
+ * who only opens it, as a query does with every part of a table, reads one frame; then the large ones. By path among equals.
  */
 export function streamOrder<T extends { readonly path: string; readonly size: number }>(
   files: readonly T[],
@@ -20,7 +20,9 @@ export function streamOrder<T extends { readonly path: string; readonly size: nu
 
 function rank(file: { readonly path: string; readonly size: number }): number {
   if (isChecksums(file.path)) return 0
-  return isLarge(file) ? 2 : 1
+  if (isLarge(file)) return 4
+  if (/\.bin$|\bskp_idx_[^/]*\.idx\d?$/.test(file.path)) return 3
+  return /\.c?mrk\d?$/.test(file.path) ? 2 : 1
 }
 
 function isLarge(file: { readonly path: string; readonly size: number }): boolean {

@@ -178,7 +178,7 @@ async function copyPartition(
     if (segments && !part.suspect) storing.push(Promise.resolve({ entry: { ...part, segments }, reused: part.bytes }))
     else storing.push((await copyPart(part, { label, placement, stored }, ctx)).stored)
   }
-  return { gathered: gatherPartition({ table, id: partition.id }, storing, ctx) }
+  return { gathered: gatherPartition({ table, id: partition.id }, { same: () => [], fresh: storing }, ctx) }
 }
 
 async function copyPart(

@@ -26,13 +26,39 @@ export interface GatherContext {
 
 /**
  * A partition as it is in the repository now: waits for its parts, writes them down in the journal, and adds their blocks.
+ * What it returns is kept until the last partition is stored, and holds none of the parts.
  */
 export async function gatherPartition(
-  { table, id }: { readonly table: TableName; readonly id: string },
-  storing: readonly Promise<StoredPart | undefined>[],
-  { meta, journal, onDone }: GatherContext,
+  partition: PartitionOfTable,
+  gathering: PartsToGather,
+  ctx: GatherContext,
 ): Promise<GatheredPartition> {
-  const done = storing.map(async (part) => {
+  const { totals, blocks, reused } = await writeDown(partition, gathering, ctx)
+  const entry = () => ({
+    ...totals,
+    blocks: blocks.map(({ pending, parts }) => ({ block: pending.pointer(), parts })),
+  })
+  return { entry: () => (totals.parts === 0 ? undefined : entry()), reused }
+}
+
+/** The parts of a partition: those that are in the repository already, and those that are on their way. */
+export interface PartsToGather {
+  readonly same: () => readonly PartEntry[]
+  readonly fresh: readonly Promise<StoredPart | undefined>[]
+}
+
+/** Which partition. */
+interface PartitionOfTable {
+  readonly table: TableName
+  readonly id: string
+}
+
+async function writeDown(
+  { table, id }: PartitionOfTable,
+  { same, fresh }: PartsToGather,
+  { meta, journal, onDone }: GatherContext,
+) {
+  const done = fresh.map(async (part) => {
     const stored = await part
     if (!stored) return undefined
     const { entry, reused } = stored
@@ -40,8 +66,9 @@ export async function gatherPartition(
     if (reused < entry.bytes && !entry.suspect) await journal.add(table, entry)
     return stored
   })
-  const parts = (await Promise.all(done)).filter((part) => part !== undefined)
-  const entries = parts.map((part) => part.entry).sort((a, b) => compareParts(a.name, b.name))
+  const added = (await Promise.all(done)).filter((part) => part !== undefined)
+  const kept = same()
+  const entries = [...kept, ...added.map(({ entry }) => entry)].sort((a, b) => compareParts(a.name, b.name))
   const blocks: { readonly pending: PendingBlock; readonly parts: number }[] = []
   for (let at = 0; at < entries.length; at += PARTS_IN_BLOCK) {
     const chunk = entries.slice(at, at + PARTS_IN_BLOCK)
@@ -57,14 +84,6 @@ export async function gatherPartition(
     suspect: sum((part) => (part.suspect ? 1 : 0)),
     digest: partitionDigest(entries),
   }
-  return {
-    entry: () =>
-      entries.length === 0
-        ? undefined
-        : {
-            ...totals,
-            blocks: blocks.map(({ pending, parts: count }) => ({ block: pending.pointer(), parts: count })),
-          },
-    reused: parts.reduce((total, part) => total + part.reused, 0),
-  }
+  const reused = added.reduce((total, part) => total + part.reused, 0)
+  return { totals, blocks, reused: reused + kept.reduce((total, part) => total + part.bytes, 0) }
 }

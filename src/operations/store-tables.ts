@@ -1,13 +1,11 @@
 import { hasCode } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
+import { decodeParts, encodeParts } from '../core/manifest-codec.ts'
 import type { PartEntry, PartitionEntry } from '../core/manifest.ts'
-import { parsePartName } from '../core/part-name.ts'
 import { displayName } from '../core/sql.ts'
 import { storedFiles } from '../core/store-plan.ts'
-import { keyOf } from '../engine/catalog.ts'
 import type { Table } from '../engine/catalog.ts'
-import type { ServerPart, ServerParts } from '../engine/parts.ts'
-import type { FrozenPart } from '../engine/shadow.ts'
+import type { ServerParts } from '../engine/parts.ts'
 import { readParts } from '../repository/backups.ts'
 import type { Journal } from '../repository/journal.ts'
 import type { MetaWriter } from '../repository/meta-writer.ts'
@@ -19,6 +17,8 @@ import { gatherPartition } from './gather-partition.ts'
 import type { GatheredPartition } from './gather-partition.ts'
 import { inspectParts } from './inspect-parts.ts'
 import type { InspectedPart } from './inspect-parts.ts'
+import { inspectPartitions } from './inspect-partitions.ts'
+import type { InspectedPartition } from './inspect-partitions.ts'
 import type { Parents } from './parents.ts'
 import type { Done } from './progress.ts'
 import { storePart } from './store-part.ts'
@@ -47,15 +47,6 @@ export interface StoreContext {
   readonly signal: AbortSignal
 }
 
-interface Partition {
-  readonly table: Table
-  readonly id: string
-  readonly parts: readonly FrozenPart[]
-  /** Whether it is the last of its table: the one that is written to, as a rule. */
-  readonly newest: boolean
-  readonly server: ReadonlyMap<string, ServerPart> | undefined
-}
-
 /**
  * Store what is new of these tables and point to the rest. Partitions are planned one after another, so that only the parts
  * at hand are in memory; their data flows through the queue meanwhile.
@@ -63,10 +54,10 @@ interface Partition {
 export async function storeTables(tables: readonly FrozenTable[], ctx: StoreContext): Promise<readonly StoredTable[]> {
   const planned: { readonly table: Table; readonly at: Date; readonly partitions: Promise<GatheredPartition>[] }[] = []
   let failure: unknown
-  for (const { table, at, parts } of tables) {
+  for (const frozen of tables) {
     const partitions: Promise<GatheredPartition>[] = []
-    planned.push({ table, at, partitions })
-    for (const partition of partitionsOf({ table, at, parts }, ctx.serverParts.get(keyOf(table)))) {
+    planned.push({ table: frozen.table, at: frozen.at, partitions })
+    for await (const partition of inspectPartitions(frozen, ctx)) {
       ctx.signal.throwIfAborted()
       if (failure !== undefined) throw failure
       const { gathered } = await storePartition(partition, ctx)
@@ -87,25 +78,12 @@ export async function storeTables(tables: readonly FrozenTable[], ctx: StoreCont
   }))
 }
 
-function partitionsOf(
-  { table, parts }: FrozenTable,
-  server: ReadonlyMap<string, ServerPart> | undefined,
-): readonly Partition[] {
-  const groups = Map.groupBy(
-    parts,
-    (part) => server?.get(part.name)?.partition ?? parsePartName(part.name)?.partition ?? 'all',
-  )
-  const ids = [...groups.keys()].sort()
-  return ids.map((id) => ({ table, id, parts: groups.get(id) ?? [], newest: id === ids.at(-1), server }))
-}
-
 /** Settles when everything of the partition is on its way; `gathered` when it is stored. */
 async function storePartition(
-  partition: Partition,
+  partition: InspectedPartition,
   ctx: StoreContext,
 ): Promise<{ readonly gathered: Promise<GatheredPartition> }> {
-  const before = ctx.parents.of(partition.table)?.partitions.get(partition.id)
-  const inspected = await inspectParts(partition, ctx)
+  const { inspected, before } = partition
   if (before && isUnchanged(inspected, before, ctx)) {
     ctx.onDone({
       parts: before.parts,
@@ -120,17 +98,28 @@ async function storePartition(
     ...(before ? await knownParts(before, ctx) : []),
   ]
   const reusable = reusableParts(known, ctx.parents)
-  const same = inspected.flatMap(({ part, inspection }): readonly StoredPart[] => {
+  const same = inspected.flatMap(({ part, inspection }): readonly PartEntry[] => {
     const entry = inspection.problems.length === 0 ? reusable.get(`${part.name} ${inspection.k}`) : undefined
-    return entry ? [{ entry: { ...entry, disk: part.disk }, reused: entry.bytes }] : []
+    return entry ? [{ ...entry, disk: part.disk }] : []
   })
-  const reused = new Set(same.map(({ entry }) => entry.name))
+  const reused = new Set(same.map(({ name }) => name))
+  const bytes = same.reduce((sum, part) => sum + part.bytes, 0)
+  ctx.onDone({ parts: same.length, bytes, reused: bytes, current: `${displayName(partition.table)} ${partition.id}` })
   const fresh = await storeFresh(
     partition,
-    { parts: partition.parts.filter((part) => !reused.has(part.name)), known },
+    { fresh: inspected.filter(({ part }) => !reused.has(part.name)), known },
     ctx,
   )
-  return { gathered: gatherPartition(partition, [...same.map((part) => Promise.resolve(part)), ...fresh], ctx) }
+  return { gathered: gatherPartition(partition, { same: asText(same), fresh }, ctx) }
+}
+
+/**
+ * Parts as text, in a quarter of the memory, until they are wanted again: many partitions wait for the one job that has a
+ * new part of each.
+ */
+function asText(parts: readonly PartEntry[]): () => readonly PartEntry[] {
+  const { head, body } = encodeParts(parts)
+  return () => decodeParts(head, body)
 }
 
 /** What does not read is stored again. */
@@ -165,13 +154,16 @@ function reusableParts(known: readonly PartEntry[], parents: Parents): ReadonlyM
 }
 
 async function storeFresh(
-  { table, newest, server }: Partition,
-  { parts, known }: { readonly parts: readonly FrozenPart[]; readonly known: readonly PartEntry[] },
+  { table, newest, server }: InspectedPartition,
+  { fresh, known }: { readonly fresh: readonly InspectedPart[]; readonly known: readonly PartEntry[] },
   ctx: StoreContext,
 ): Promise<readonly Promise<StoredPart | undefined>[]> {
-  if (parts.length === 0) return []
+  if (fresh.length === 0) return []
   const stored = storedFiles(known, ({ pack }) => ctx.parents.isWorthKeeping(pack))
-  const inspected = await inspectParts({ table, parts }, { ...ctx, files: true })
+  const listed = fresh.every(({ inspection }) => inspection.files)
+  const inspected = listed
+    ? fresh
+    : await inspectParts({ table, parts: fresh.map(({ part }) => part) }, { ...ctx, files: true })
   const storing: Promise<StoredPart | undefined>[] = []
   for (const { part, inspection } of inspected) {
     const { queue, journal, emit } = ctx

@@ -7,6 +7,7 @@ import { displayName, identifier, sql, trusted } from '../core/sql.ts'
 import { formatBytes } from '../core/units.ts'
 import { isMergeTree, keyOf } from '../engine/catalog.ts'
 import { createTable } from '../engine/create.ts'
+import { CLICKHOUSE, isClickHouse } from '../engine/clickhouse-error.ts'
 import { disposableEngine } from '../engine/disposable.ts'
 import type { DisposableEngine } from '../engine/disposable.ts'
 import { embeddedReader } from '../engine/embedded.ts'
@@ -110,7 +111,8 @@ async function look<T>(ctx: ViewContext, options: ViewOptions, work: (view: View
     return found
   }
   let engine: Promise<ViewEngine> | undefined
-  const open = () => (engine ??= openEngine(ctx, options.scratch))
+  const databases = new Set(tables.map(({ as }) => as.database))
+  const open = () => (engine ??= openEngine(ctx, { scratch: options.scratch, databases }))
   let stored = 0
   try {
     return await work({
@@ -130,7 +132,8 @@ async function look<T>(ctx: ViewContext, options: ViewOptions, work: (view: View
             settings: settingsOf(limits),
           })
         } catch (error) {
-          throw broken.signal.aborted ? toPermafrostError(broken.signal.reason) : error
+          if (broken.signal.aborted) throw toPermafrostError(broken.signal.reason)
+          throw explained(error, tables)
         }
         // Rows that were sent before the damage was met are not an answer.
         if (broken.signal.aborted) throw toPermafrostError(broken.signal.reason)
@@ -175,10 +178,30 @@ async function mountOne(
   return mountTable({ entry, schema, partitions: wanted, as: { database: as.database, name: as.name }, key }, ctx)
 }
 
-/** The tables that a statement may mean: whose name is a word of it. One too many costs its opening, and changes no answer. */
+/** Words of statements that list tables, without naming one. */
+const LISTS = /^(?:show|tables|columns|parts)$/i
+
+/**
+ * The tables that a statement may mean: whose name is a word of it; all of them when it takes them by a pattern, or lists what
+ * there is. One too many costs its opening, and changes no answer.
+ */
 function namedIn(statement: string, tables: readonly ViewedTable[]): readonly ViewedTable[] {
   const words = new Set(tokenize(statement).map(({ text }) => text.replace(/^[`"](.*)[`"]$/s, '$1')))
-  return tables.filter(({ as }) => words.has(as.name) || words.has(sql`${identifier(as.name)}`.text.slice(1, -1)))
+  const has = (pattern: RegExp) => [...words].some((word) => pattern.test(word))
+  if (has(/^merge$/i)) return tables
+  const named = tables.filter(
+    ({ as }) => words.has(as.name) || words.has(sql`${identifier(as.name)}`.text.slice(1, -1)),
+  )
+  return named.length === 0 && has(LISTS) ? tables : named
+}
+
+function explained(error: unknown, [some]: readonly ViewedTable[]): unknown {
+  const refused = (cause: PermafrostError, hint: string) =>
+    new PermafrostError('ENGINE_REFUSED', cause.message, { hint, cause, ...(cause.detail && { detail: cause.detail }) })
+  if (isClickHouse(error, CLICKHOUSE.ACCESS_DENIED)) return refused(error, 'a backup can be read, and nothing else')
+  if (!isClickHouse(error, CLICKHOUSE.UNKNOWN_TABLE)) return error
+  const example = some ? `, as in ${displayName(some.as)}` : ''
+  return refused(error, `name a table with parts by its database${example}; SHOW TABLES FROM <database> lists them`)
 }
 
 interface ViewEngine extends AsyncDisposable {
@@ -188,8 +211,12 @@ interface ViewEngine extends AsyncDisposable {
   show(mount: Mount, signal: AbortSignal): Promise<boolean>
 }
 
-async function openEngine({ self, random, signal }: ViewContext, scratch: string): Promise<ViewEngine> {
+async function openEngine(
+  { self, random, signal }: ViewContext,
+  { scratch, databases }: { readonly scratch: string; readonly databases: ReadonlySet<string> },
+): Promise<ViewEngine> {
   const engine = await disposableEngine({ scratch, self, random, signal })
+  for (const name of databases) await engine.command(sql`CREATE DATABASE IF NOT EXISTS ${identifier(name)}`)
   const reader = embeddedReader({ path: engine.path, random })
   const shown = new Set<string>()
   return {
@@ -197,7 +224,6 @@ async function openEngine({ self, random, signal }: ViewContext, scratch: string
     show: async (mount, asking) => {
       const key = keyOf(mount.table)
       if (shown.has(key)) return false
-      await engine.command(sql`CREATE DATABASE IF NOT EXISTS ${identifier(mount.table.database)}`)
       const { can } = await engine.describe()
       await createTable(
         { command: (text, more) => engine.command(text, { ...more, signal: asking }) },

@@ -60,20 +60,21 @@ function stretches(pointers: readonly Pointer[]): readonly (readonly Pointer[])[
 }
 
 async function readStretch(
-  repository: Repository,
+  { storage, keys }: Repository,
   stretch: readonly Pointer[],
   only: 'all' | 'heads',
 ): Promise<readonly (readonly [Pointer, Block])[]> {
-  const { storage } = repository
-  const first = stretch[0] as Pointer
-  const key = layout.meta.key(first.pack.id)
-  const range = { offset: first.offset, length: Math.max(...stretch.map(endOf)) - first.offset }
+  const { pack, offset: from } = stretch[0] as Pointer
+  const key = layout.meta.key(pack.id)
+  const range = { offset: from, length: Math.max(...stretch.map(endOf)) - from }
+  const header = { kind: 'meta', suite: keys.suite, session: pack.session, salt: pack.salt } as const
+  const cipher = packCipher(header, { head: keys.list, body: keys.meta })
   try {
     return await readChecked(async () => {
       const bytes = await storage.get(key, { range })
       must(bytes !== undefined, 'is missing')
       must(bytes.length === range.length, 'is cut short')
-      return stretch.map((pointer) => [pointer, openBlock(repository, pointer, { bytes, at: range.offset, only })])
+      return stretch.map((pointer) => [pointer, openBlock(pointer, { bytes, from, cipher }, only)])
     })
   } catch (error) {
     if (error instanceof Corrupt) throw damaged(storage, key, error)
@@ -81,18 +82,17 @@ async function readStretch(
   }
 }
 
-/** @param at where the bytes begin in the pack */
-function openBlock(
-  { keys }: Repository,
-  { pack, offset, ...lengths }: Pointer,
-  { bytes, at, only }: { readonly bytes: Uint8Array; readonly at: number; readonly only: 'all' | 'heads' },
-): Block {
-  const cipher = packCipher(
-    { kind: 'meta', suite: keys.suite, session: pack.session, salt: pack.salt },
-    { head: keys.list, body: keys.meta },
-  )
+/** Some bytes of one meta pack, and what opens them. */
+interface Fetched {
+  readonly bytes: Uint8Array
+  /** Where in the pack they begin. */
+  readonly from: number
+  readonly cipher: PackCipher
+}
+
+function openBlock({ offset, ...lengths }: Pointer, { bytes, from, cipher }: Fetched, only: 'all' | 'heads'): Block {
   const text = (start: number, length: number, role: FrameRole) =>
-    openFrames(cipher, { bytes: bytes.subarray(start - at, start - at + length), offset: start, role })
+    openFrames(cipher, { bytes: bytes.subarray(start - from, start - from + length), offset: start, role })
   const head = decodeHead(text(offset, lengths.head, 'head'))
   return { head, body: only === 'heads' ? '' : text(offset + lengths.head, lengths.body, 'body') }
 }

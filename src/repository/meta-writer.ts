@@ -29,8 +29,8 @@ export interface MetaWriter {
 
 interface OpenPack {
   readonly writer: PackWriter
-  readonly ref: Omit<PackRef, 'id'>
-  id: string | undefined
+  /** What pointers keep of it; it has its name when it is stored. */
+  readonly ref: Omit<PackRef, 'id'> & { id?: string }
 }
 
 /** A writer of blocks for this session. Bodies are sealed with the metadata key, heads with the list key. */
@@ -49,7 +49,6 @@ export function metaWriter(
     return {
       writer: packWriter(new ArrayBuffer(packBufferSize(target)), cipher, target),
       ref: { session, salt },
-      id: undefined,
     }
   }
 
@@ -59,7 +58,7 @@ export function metaWriter(
     open = undefined
     const pack = full.writer.finish()
     await storage.put(layout.meta.key(pack.id), pack.bytes, { ifAbsent: true })
-    full.id = pack.id
+    full.ref.id = pack.id
     stored += pack.bytes.length
   }
 
@@ -74,16 +73,23 @@ export function metaWriter(
       const size = headText.length + bodyText.length
       if (open && !open.writer.fits(size)) await flush()
       open ??= begin(size)
-      const pack = open
-      const offset = pack.writer.end
-      const headLength = addFrames(pack.writer, headText, 'head')
-      const bodyLength = addFrames(pack.writer, bodyText, 'body')
-      return {
-        pointer: () => {
-          if (pack.id === undefined) throw new Error('the block was not flushed')
-          return { pack: { ...pack.ref, id: pack.id }, offset, head: headLength, body: bodyLength }
-        },
-      }
+      const { writer, ref } = open
+      const offset = writer.end
+      return pending(ref, {
+        offset,
+        head: addFrames(writer, headText, 'head'),
+        body: addFrames(writer, bodyText, 'body'),
+      })
+    },
+  }
+}
+
+function pending(ref: OpenPack['ref'], place: Omit<Pointer, 'pack'>): PendingBlock {
+  return {
+    pointer: () => {
+      const { id } = ref
+      if (id === undefined) throw new Error('the block was not flushed')
+      return { pack: { ...ref, id }, ...place }
     },
   }
 }

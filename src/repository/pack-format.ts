@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import zlib from 'node:zlib'
 import { must } from '../core/corrupt.ts'
 import { FRAME, FRAME_OVERHEAD } from '../core/part-stream.ts'
@@ -162,7 +162,9 @@ function encodeHeader(header: PackHeader, commitmentKey: Uint8Array): Buffer {
   bytes.write(header.salt, 32, 'hex')
   const committed = bytes.subarray(0, 96)
   const commitment =
-    header.suite === 'none' ? sha256(committed) : createHmac('sha256', commitmentKey).update(committed).digest()
+    header.suite === 'none'
+      ? sha256(committed)
+      : createHmac('sha256', createSecretKey(commitmentKey)).update(committed).digest()
   commitment.copy(bytes, 96)
   return bytes
 }

@@ -83,10 +83,10 @@ function oneByOne(tasks: Tasks): Tasks {
 }
 
 function targetWithin({ memory, workers, packTarget }: PoolOptions): number {
-  const buffers = Math.max(1, workers) * BUFFERS
-  let target = packTarget
-  while (target > 1 << 20 && packBufferSize(target) * buffers > memory) target >>= 1
-  return target
+  const buffer = memory / (Math.max(1, workers) * BUFFERS)
+  // What surrounds the plaintext grows with it, and never faster.
+  const surroundings = packBufferSize(packTarget) - packTarget
+  return Math.max(1 << 20, Math.min(packTarget, Math.floor(buffer - surroundings)))
 }
 
 function hostOf({ storage, source = storage, signal, onBytes }: PoolOptions): Host {

@@ -103,14 +103,17 @@ export async function startAgent(outer: AgentPorts): Promise<Agent> {
   }
 }
 
-/** Every call of the store is counted. */
+/** Every call of a store is counted. */
 function metered(ports: AgentPorts, metrics: Metrics): AgentPorts {
+  const counted = (repository: Repository): Repository => {
+    const { storage } = repository
+    return { ...repository, storage: tellCalls(storage, (call) => metrics.stored(storage.location, call)) }
+  }
   return {
     ...ports,
-    openRepository: async (purpose) => {
-      const repository = await ports.openRepository(purpose)
-      return { ...repository, storage: tellCalls(repository.storage, metrics.stored) }
-    },
+    openRepository: async (purpose) => counted(await ports.openRepository(purpose)),
+    copyPlaces: () =>
+      ports.copyPlaces().map(({ location, open }) => ({ location, open: async () => counted(await open()) })),
   }
 }
 

@@ -4,6 +4,8 @@ import { parseNames } from '../core/parse-names.ts'
 import { parsePartitionChoice, parseSelector } from '../core/selector.ts'
 import type { Context } from '../operations/context.ts'
 import { backup } from '../operations/backup.ts'
+import { prepareCopy } from '../operations/copy.ts'
+import type { PreparedCopy } from '../operations/copy.ts'
 import { prepareDrill } from '../operations/drill.ts'
 import { drillProblems } from '../operations/drill-problems.ts'
 import { findBackup } from '../operations/find-backup.ts'
@@ -57,6 +59,12 @@ export async function execute(request: OperationRequest, ctx: ExecuteContext): P
     }
     case 'drill':
       return runDrill(request, ctx)
+    case 'copy': {
+      const copies: object[] = []
+      for await (const prepared of copyPlans(request, ctx))
+        copies.push({ plan: prepared.plan, result: await prepared.run() })
+      return { copies }
+    }
   }
 }
 
@@ -71,10 +79,16 @@ export function contextOf({
 }
 
 function runBackup(request: RequestOf<'backup'>, ctx: ExecuteContext): Promise<unknown> {
-  const { tables = ctx.ports.settings().tables, tags = [], applyPatches = false, keepUntil } = request
+  const {
+    tables = ctx.ports.settings().tables,
+    tags = [],
+    applyPatches = false,
+    nonMergeTree = false,
+    keepUntil,
+  } = request
   return ctx.engines.use(async (engine) => {
     const whole = { ...contextOf(ctx), engine, repository: await ctx.ports.openRepository('write') }
-    const result = await backup(whole, { selector: parseSelector(tables), tags, applyPatches })
+    const result = await backup(whole, { selector: parseSelector(tables), tags, applyPatches, nonMergeTree })
     if (keepUntil !== undefined)
       await pin(whole, { backup: result.summary.id, reason: HOLD, until: new Date(keepUntil) })
     return result
@@ -82,11 +96,11 @@ function runBackup(request: RequestOf<'backup'>, ctx: ExecuteContext): Promise<u
 }
 
 async function runVerify(
-  { backups: names, all = false, level, tables = [], sample }: RequestOf<'verify'>,
+  { level, tables = [], sample, ...which }: RequestOf<'verify'>,
   ctx: ExecuteContext,
 ): Promise<unknown> {
   const repository = await ctx.ports.openRepository('check')
-  const backups = all ? await backupIds(repository) : await idsOf(repository, names ?? ['latest'])
+  const backups = await chosenIds(repository, which)
   return verify({ ...contextOf(ctx), repository }, { backups, level, selector: parseSelector(tables), sample })
 }
 
@@ -105,15 +119,15 @@ async function runDrill({ backup: name, tables = [] }: RequestOf<'drill'>, ctx: 
 }
 
 /** Plan a restore, as the plan route and the operation do it. */
-export async function restorePlan(
-  { backup: name, tables = [], partitions = [], as, mode }: RequestOf<'restore'>,
-  ctx: Context,
-): Promise<PreparedRestore> {
+export async function restorePlan(request: RequestOf<'restore'>, ctx: Context): Promise<PreparedRestore> {
+  const { backup: name, tables = [], partitions = [], as = [] } = request
+  const { mode, queues, engine, replicaPath, dropReplica, anyVersion, access } = request
+  const wish = { mode, queues, engine, replicaPath, dropReplica, anyVersion, access }
   return prepareRestore(ctx, {
     backup: await findBackup(ctx.repository, name),
     selector: parseSelector(tables),
     partitions: partitions.map(parsePartitionChoice),
-    wish: { mode, ...parseNames(as === undefined ? [] : [as]) },
+    wish: { ...wish, ...parseNames([as].flat()) },
   })
 }
 
@@ -145,6 +159,18 @@ export async function forgetPlan(
   return { prepared, confirm: severe ? host : undefined }
 }
 
+/** A plan for each place that copies go to; the next one is made when the one before was carried out. */
+export async function* copyPlans(request: RequestOf<'copy'>, ctx: ExecuteContext): AsyncGenerator<PreparedCopy> {
+  const places = ctx.ports.copyPlaces()
+  if (places.length === 0)
+    throw new PermafrostError('CONFIG_INVALID', 'copy.to names no other repository', {
+      hint: 'copy: { to: ["s3://elsewhere/backups"] }',
+    })
+  const source = await ctx.ports.openRepository('read')
+  const ids = await chosenIds(source, request)
+  for (const { open } of places) yield prepareCopy({ ...contextOf(ctx), source, target: await open() }, ids)
+}
+
 export async function prunePlan({ confirm }: RequestOf<'prune'>, ctx: ExecuteContext): Promise<PreparedPrune> {
   const repository = await ctx.ports.openRepository('collect')
   if (confirm !== undefined) refuseUnconfirmed(repository.format.id, confirm)
@@ -160,6 +186,13 @@ export function pruneJson({ plan }: PreparedPrune) {
 function refuseUnconfirmed(name: string | undefined, given: string | undefined): void {
   if (name === undefined || name === given) return
   throw new PermafrostError('USAGE', `this has to be confirmed by the name ${name}`, { hint: `"confirm": "${name}"` })
+}
+
+async function chosenIds(
+  repository: Repository,
+  { all = false, backups = ['latest'] }: Pick<RequestOf<'verify' | 'copy'>, 'all' | 'backups'>,
+): Promise<readonly string[]> {
+  return all ? backupIds(repository) : idsOf(repository, backups)
 }
 
 async function idsOf(repository: Repository, names: readonly string[]): Promise<readonly string[]> {

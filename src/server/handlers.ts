@@ -81,9 +81,9 @@ export function createHandlers(ctx: HandlerContext): Handlers {
     start: async ({ body, principal, require, audited }) => {
       audited({ kind: body.kind })
       require(scopeOf(body))
-      const operation = jobs.start(body, principal?.name ?? '')
-      audited({ kind: body.kind, operation: operation.id })
-      return { operation }
+      const { id } = jobs.start(body, principal?.name ?? '')
+      audited({ kind: body.kind, operation: id })
+      return { operation: await jobs.begun(id) }
     },
     plan: async ({ body, signal, audited }) => {
       audited({ kind: `${body.kind} (plan)` })

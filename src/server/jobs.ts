@@ -32,6 +32,8 @@ export interface Jobs {
   cancel(id: string): Operation
   /** Called with each new entry of this operation, or of all. @returns how to stop that */
   follow(id: string | undefined, listener: (entry: LogEntry) => void): () => void
+  /** Resolves when it is written down that this operation was asked for: from then on, every agent knows of it. */
+  begun(id: string): Promise<Operation>
   /** Resolves when this operation has ended and is written down. */
   ended(id: string): Promise<Operation>
   /** Take nothing more, end what runs in good order, and resolve when it has ended. */
@@ -40,7 +42,7 @@ export interface Jobs {
 
 export interface JobOptions {
   readonly execute: Execute
-  /** Writes an operation down, at its start and at its end. Never throws: history is no reason to fail. */
+  /** Writes an operation down, when it is asked for and at its end. Never throws: history is no reason to fail. */
   readonly record: (stage: 'begin' | 'end', job: Job) => Promise<void>
   readonly host: string
   readonly clock: () => Date
@@ -60,6 +62,7 @@ const LANES: Readonly<Record<OperationRequest['kind'], 'server' | 'repository'>>
   drill: 'repository',
   forget: 'repository',
   hold: 'repository',
+  copy: 'repository',
   prune: 'repository',
 }
 
@@ -70,6 +73,7 @@ interface Running extends Job {
   operation: Operation
   readonly request: OperationRequest
   readonly abort: AbortController
+  readonly begun: PromiseWithResolvers<void>
   readonly ended: PromiseWithResolvers<Operation>
   readonly listeners: Set<(entry: LogEntry) => void>
 }
@@ -120,7 +124,7 @@ export function createJobs(options: JobOptions): Jobs {
   }
   const run = async (job: Running): Promise<void> => {
     change(job, { state: 'running', started: now() })
-    await record('begin', job)
+    await job.begun.promise
     const { emit, findings } = collectFindings(emitOf(job))
     const { signal } = job.abort
     try {
@@ -157,6 +161,7 @@ export function createJobs(options: JobOptions): Jobs {
       request: request as OperationRequest,
       log: createJobLog(),
       abort: new AbortController(),
+      begun: Promise.withResolvers<void>(),
       ended: Promise.withResolvers<Operation>(),
       listeners: new Set(),
     }
@@ -174,6 +179,7 @@ export function createJobs(options: JobOptions): Jobs {
     start: (request, by) => {
       if (stopping) throw new PermafrostError('CANCELLED', 'the agent is stopping, and starts nothing more')
       const job = add(request, by)
+      void record('begin', job).then(job.begun.resolve)
       queue.push(job)
       next()
       return job.operation
@@ -201,6 +207,11 @@ export function createJobs(options: JobOptions): Jobs {
       const listeners = job ? (isRunning(job) ? job.listeners : undefined) : everything
       listeners?.add(listener)
       return () => void listeners?.delete(listener)
+    },
+    begun: async (id) => {
+      const job = get(id)
+      if (isRunning(job)) await job.begun.promise
+      return job.operation
     },
     ended: async (id) => {
       const job = get(id)

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client'
+import { backupTime } from '../core/backup-id.ts'
 import type { EndedCall } from '../storage/tell-calls.ts'
 import { SCHEDULED_KINDS } from './contract/agent.ts'
 import type { Operation } from './contract/operations.ts'
@@ -7,8 +8,8 @@ import { hasEnded } from './jobs.ts'
 
 /** What the agent measures, in Prometheus’ text format. */
 export interface Metrics {
-  /** Count a call of the store. */
-  readonly stored: (call: EndedCall) => void
+  /** Count a call of a store. */
+  readonly stored: (location: string, call: EndedCall) => void
   /** Take in an operation that has ended; one of an earlier run is not counted again. */
   ended(operation: Operation, from: 'now' | 'history'): void
   /** Take in how it stands. */
@@ -35,8 +36,12 @@ export function createMetrics(version: string): Metrics {
   const duration = gauge('last_duration_seconds', 'How long the last one took that went well.', ['operation'])
   const lastBackup = gauge('last_backup_bytes', 'Of the last backup that the agent made.', ['kind'])
   const dead = gauge('dead_bytes', 'In packs that no backup reaches, as the last prune found.')
-  const requests = counter('storage_requests_total', 'Calls of the store.', ['method', 'outcome'])
-  const bytes = counter('storage_bytes_total', 'Bytes to and from the store.', ['direction'])
+  const copied = gauge('copied_backups', 'Backups that a copy has, of those that the last copy was asked for.', [
+    'store',
+  ])
+  const copiedUpTo = gauge('copied_newest_timestamp_seconds', 'When the newest of them was made.', ['store'])
+  const requests = counter('storage_requests_total', 'Calls of a store.', ['store', 'method', 'outcome'])
+  const bytes = counter('storage_bytes_total', 'Bytes to and from a store.', ['store', 'direction'])
 
   const backups = gauge('backups', 'Backups in the repository.')
   const proven = gauge('backups_proven', 'Backups that were read back to the last byte, and were right.')
@@ -57,6 +62,19 @@ export function createMetrics(version: string): Metrics {
   // A number that nobody knows is absent, not 0.
   for (const one of [dead, unproven, drillTime, drillResult, drillSeconds]) one.remove()
 
+  const copyEnded = ({ plan: { to, there }, result: { copied: ids } }: Copied): void => {
+    const all = [...there, ...ids].toSorted()
+    const newest = backupTime(all.at(-1) ?? '')
+    copied.set({ store: to }, all.length)
+    if (newest) copiedUpTo.set({ store: to }, newest.getTime() / 1000)
+  }
+  const cameOf = (kind: Operation['kind'], { summary, plan, collected, copies = [] }: Result): void => {
+    if (kind === 'backup' && summary)
+      for (const name of ['logical', 'stored', 'reused'] as const) lastBackup.set({ kind: name }, summary[name])
+    if (kind === 'prune' && plan && collected) dead.set(plan.deadBytes - collected.bytes)
+    copies.forEach(copyEnded)
+  }
+
   return {
     contentType: registry.contentType,
     text: () => {
@@ -65,10 +83,10 @@ export function createMetrics(version: string): Metrics {
       memory.set({ kind: 'heap' }, heapUsed)
       return registry.metrics()
     },
-    stored: ({ kind, outcome, received, sent }) => {
-      requests.inc({ method: kind, outcome })
-      if (received > 0) bytes.inc({ direction: 'in' }, received)
-      if (sent > 0) bytes.inc({ direction: 'out' }, sent)
+    stored: (store, { kind, outcome, received, sent }) => {
+      requests.inc({ store, method: kind, outcome })
+      if (received > 0) bytes.inc({ store, direction: 'in' }, received)
+      if (sent > 0) bytes.inc({ store, direction: 'out' }, sent)
     },
     ended: ({ kind, state, started, finished, result }, from) => {
       if (finished === undefined) return
@@ -78,10 +96,7 @@ export function createMetrics(version: string): Metrics {
       if (!DONE.has(state)) return
       success.set({ operation: kind }, at)
       if (started !== undefined) duration.set({ operation: kind }, at - Date.parse(started) / 1000)
-      const { summary, plan, collected } = (result ?? {}) as Result
-      if (kind === 'backup' && summary)
-        for (const name of ['logical', 'stored', 'reused'] as const) lastBackup.set({ kind: name }, summary[name])
-      if (kind === 'prune' && plan && collected) dead.set(plan.deadBytes - collected.bytes)
+      cameOf(kind, result ?? {})
     },
     stands: (status, schedule) => {
       backups.set(status.backups)
@@ -106,10 +121,16 @@ export function createMetrics(version: string): Metrics {
   }
 }
 
+interface Copied {
+  readonly plan: { readonly to: string; readonly there: readonly string[] }
+  readonly result: { readonly copied: readonly string[] }
+}
+
 interface Result {
   readonly summary?: Readonly<Record<'logical' | 'stored' | 'reused', number>>
   readonly plan?: { readonly deadBytes: number }
   readonly collected?: { readonly bytes: number }
+  readonly copies?: readonly Copied[]
 }
 
 /** What ended before the agent was started counts, too: a restart must not look like silence. */

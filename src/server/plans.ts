@@ -2,8 +2,9 @@ import { PermafrostError } from '../core/errors.ts'
 import { replacedName } from '../core/replaced-name.ts'
 import { parseSelector } from '../core/selector.ts'
 import { planBackup } from '../operations/backup-plan.ts'
+import type { CopyPlan } from '../operations/copy.ts'
 import type { OperationRequest, PlanAnswer } from './contract/operations.ts'
-import { contextOf, forgetPlan, pruneJson, prunePlan, restorePlan } from './execute.ts'
+import { contextOf, copyPlans, forgetPlan, pruneJson, prunePlan, restorePlan } from './execute.ts'
 import type { ExecuteContext } from './execute.ts'
 
 /** What an operation would do, and what it would have to be confirmed by. Nothing is changed. */
@@ -30,6 +31,11 @@ export async function planOf(request: OperationRequest, ctx: ExecuteContext): Pr
       const repository = await ctx.ports.openRepository('read')
       const { prepared, confirm } = await forgetPlan(request, { ...contextOf(ctx), repository, ports: ctx.ports })
       return { kind, plan: prepared.plan, ...(confirm !== undefined && { confirm }) }
+    }
+    case 'copy': {
+      const plans: CopyPlan[] = []
+      for await (const { plan } of copyPlans(request, ctx)) plans.push(plan)
+      return { kind, plan: plans }
     }
     case 'prune':
       return { kind, plan: pruneJson(await prunePlan(request, ctx)) }

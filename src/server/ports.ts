@@ -1,6 +1,7 @@
 import type { RetentionPolicy } from '../core/retention.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Context } from '../operations/context.ts'
+import type { CopyPlace } from '../operations/status.ts'
 import type { Purpose, Repository } from '../repository/repository.ts'
 import type { ScheduledKind } from './contract/agent.ts'
 import type { AnswerOf } from './contract/routes.ts'
@@ -49,5 +50,7 @@ export interface AgentPorts extends Omit<Context, 'repository' | 'engine' | 'emi
   readonly settings: () => AgentSettings
   readonly shownConfig: () => AnswerOf<'config'>
   readonly openRepository: (purpose: Purpose) => Promise<Repository>
+  /** Where copies go, to be written to. */
+  readonly copyPlaces: () => readonly CopyPlace[]
   readonly openEngine: () => Promise<Engine>
 }

@@ -117,6 +117,8 @@ function requestsOf(kind: ScheduledKind, { retention }: AgentSettings): readonly
       return [{ kind, level: 'content' }]
     case 'drill':
       return [{ kind, backup: 'latest' }]
+    case 'copy':
+      return [{ kind, all: true }]
     case 'prune':
       return isEmptyPolicy(retention.policy) ? [{ kind }] : [{ kind: 'forget' }, { kind }]
   }

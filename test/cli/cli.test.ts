@@ -395,7 +395,7 @@ describe('where values come from', () => {
       'flag --repo',
     ])
     const { stdout } = await cli('config', 'show', '--origin')
-    expect(stdout).toMatch(/limits\.memory +536870912 +default/)
+    expect(stdout).toMatch(/limits\.patience +300 +default/)
   })
 })
 

@@ -135,6 +135,7 @@ const BEFORE: Readonly<Record<string, string>> = {
   // The page names the first repository.
   'docs/copy.md': PREPARED.replaceAll('$PWD/prepared', '$PWD/backups/clickhouse'),
   'docs/posthog.md': PREPARED,
+  'docs/query.md': PREPARED,
   'docs/restore.md': PREPARED,
   'docs/retention.md': PREPARED,
   'docs/verify.md': PREPARED,

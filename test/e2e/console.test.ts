@@ -98,6 +98,7 @@ describe.runIf(hasChromium)('the console', () => {
       JSON.stringify({
         embedded: { path: engine.path },
         repository: { url: `file://${home}/repository` },
+        copy: { to: [`file://${home}/second`] },
         select: { tables: ['shop.*'] },
         schedule: { backup: '0 0 1 1 *', verify: '0 4 * * *' },
         retention: { 'keep-last': 1 },
@@ -105,6 +106,7 @@ describe.runIf(hasChromium)('the console', () => {
       }),
     )
     await answer('repo', 'init', '--plain')
+    await answer('--repo', `file://${home}/second`, 'repo', 'init', '--plain')
     for (const scope of ['read', 'operate', 'admin']) {
       const made = (await answer('agent', 'token', 'add', scope, '--scope', scope)) as { readonly token: string }
       tokens[scope] = made.token
@@ -321,6 +323,7 @@ describe.runIf(hasChromium)('the console', () => {
     await sees(table('Backups').getByText('damaged'))
     await goTo(`backups/${failed.backup}`)
     await sees(table('Proofs').getByRole('row', { name: /drill.*1 problem/ }))
+    await sees(ana.page.getByText('its last drill did not pass'))
   })
 
   it('finds rot in the repository, and says where', async () => {
@@ -340,7 +343,8 @@ describe.runIf(hasChromium)('the console', () => {
     await first.click()
     await button('Forget').click()
     await ana.page.getByRole('dialog').getByRole('button', { name: 'Forget' }).click()
-    await sees(heading('Repository'))
+    await ended('ok')
+    await link('Look at what is forgotten').click()
     await button(`Take back ${id}`).click()
     await ended('ok')
     await link('Repository').click()
@@ -352,6 +356,38 @@ describe.runIf(hasChromium)('the console', () => {
     await button('Check everything').click()
     await sees(ana.page.getByRole('list', { name: 'Checks' }).getByText(/ClickHouse \S+ answers/))
     await sees(table('Configuration').getByText('repository.url'))
+  })
+
+  it('holds a backup until a day that is chosen, and says why it cannot be forgotten then', async () => {
+    await link('Backups').click()
+    await table('Backups').getByRole('link').first().click()
+    await button('Hold').click()
+    const dialog = ana.page.getByRole('dialog')
+    await dialog.getByLabel('Until').fill('2020-01-01')
+    expect(await dialog.getByRole('button', { name: 'Hold' }).isDisabled()).toBe(true)
+    await dialog.getByLabel('Until').fill('2126-12-24')
+    expect(await ana.barriers()).toEqual([])
+    await dialog.getByRole('button', { name: 'Hold' }).click()
+    await ended('ok')
+    await sees(ana.page.getByText(/is held until 2126-12-24/))
+    await link(/Back to backup/).click()
+    await sees(ana.page.getByText(/held until 2126-12-24/))
+    await button('Forget').click()
+    await dialog.getByRole('button', { name: 'Forget' }).click()
+    await ended('failed')
+    await sees(ana.page.getByRole('alert').getByText(/is held until 2126-12-24/))
+  })
+
+  it('copies to another repository what it lacks', async () => {
+    await link('Repository').click()
+    await button('See what copies lack').click()
+    await sees(table('Copies').getByRole('row', { name: /second.*lacks backups/ }))
+    await button('Copy it').click()
+    await ended('ok')
+    await sees(ana.page.getByText(/backups copied to file:\S+second/))
+    await link('Repository').click()
+    await button('See what copies lack').click()
+    await sees(table('Copies').getByRole('row', { name: /second.*has everything/ }))
   })
 
   it('pauses the schedule, and keeps the history of everything that was done', async () => {

@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LogLine } from '../../src/server/log.ts'
 import { startCli } from './cli.ts'
-import type { CliResult } from './cli.ts'
+import type { CliOptions, CliResult } from './cli.ts'
 
 /** The agent as a process of its own. */
 export interface AgentProcess {
@@ -13,8 +13,8 @@ export interface AgentProcess {
 }
 
 /** Start `permafrost … agent …` and wait until it listens. */
-export async function startAgentProcess(args: readonly string[]): Promise<AgentProcess> {
-  const { child, result } = startCli(args)
+export async function startAgentProcess(args: readonly string[], options: CliOptions = {}): Promise<AgentProcess> {
+  const { child, result } = startCli(args, options)
   let stderr = ''
   child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
   const log = () =>

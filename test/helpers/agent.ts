@@ -44,7 +44,7 @@ const SETTINGS: AgentSettings = {
   tables: ['*.*'],
   retention: { policy: { last: 1 }, grace: 0 },
   schedule: {
-    cron: { backup: undefined, verify: undefined, drill: undefined, prune: undefined },
+    cron: { backup: undefined, verify: undefined, drill: undefined, copy: undefined, prune: undefined },
     timezone: 'UTC',
     jitter: 0,
   },
@@ -73,6 +73,7 @@ export async function testAgent(
     settings: () => ({ ...SETTINGS, ...settings }),
     shownConfig: () => ({ settings: [] }),
     openRepository: async () => repository,
+    copyPlaces: () => [],
     openEngine: () => embeddedEngine({ path: join(bench.directory, engine), random: randomBytes }),
     ...ports,
   })

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { queryLine } from '../../src/server/contract/agent.ts'
@@ -7,6 +8,8 @@ import { API, ROUTES } from '../../src/server/contract/routes.ts'
 import { problem } from '../../src/server/contract/shapes.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 import { flipByte } from '../helpers/damage.ts'
+import type { BackupResult } from '../../src/operations/backup.ts'
+import { manyBackups } from '../helpers/many-backups.ts'
 import { eventsOf, testAgent } from '../helpers/agent.ts'
 import type { TestAgent } from '../helpers/agent.ts'
 import { keysOf, workbench } from '../helpers/workbench.ts'
@@ -26,7 +29,9 @@ beforeAll(async () => {
     'CREATE TABLE shop.orders (id UInt64, day Date) ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY id',
     "INSERT INTO shop.orders SELECT number, toDate('2026-10-01') + number % 60 FROM numbers(1000)",
   )
-  agent = await testAgent(bench, { engine: 'clickhouse', repository })
+  const second = await bench.repository('second')
+  const ports = { copyPlaces: () => [{ location: second.storage.location, open: async () => second }] }
+  agent = await testAgent(bench, { engine: 'clickhouse', repository, ports })
 })
 afterAll(async () => {
   await agent[Symbol.asyncDispose]()
@@ -92,6 +97,22 @@ describe('the day of an operator, over the API', () => {
     const shown = await agent.ask('backup', { params: { backup: second } })
     expect(shown).toMatchObject({ drill: { level: 4, drill: { tables: [{ table: 'shop.orders', problems: [] }] } } })
     expect(await passed()).toBe('1')
+  })
+
+  it('copies what another repository lacks, once, and tells up to when it has everything', async () => {
+    const request = { kind: 'copy', all: true }
+    const planned = await agent.ask('plan', { body: request })
+    expect(planned).toMatchObject({ kind: 'copy', plan: [{ mode: 'parts', backups: [first, second], there: [] }] })
+    expect(await agent.run(request)).toMatchObject({
+      state: 'ok',
+      result: { copies: [{ result: { copied: [first, second] } }] },
+    })
+    expect(await agent.run(request)).toMatchObject({ result: { copies: [{ plan: { there: [first, second] } }] } })
+    const metrics = await (await agent.send('/metrics')).text()
+    expect(metrics).toMatch(/^permafrost_copied_backups\{store="file:\S+second"\} 2$/m)
+    expect(metrics).toMatch(/^permafrost_copied_newest_timestamp_seconds\{store="file:\S+second"\} 1\.?\d+/m)
+    expect(metrics).toMatch(/^permafrost_last_success_timestamp_seconds\{operation="copy"\} /m)
+    expect(metrics).toMatch(/^permafrost_storage_bytes_total\{store="file:\S+second",direction="out"\} /m)
   })
 
   it('restores beside after a plan, and replaces only what is confirmed by its name', async () => {
@@ -209,6 +230,32 @@ describe('an operation', () => {
     for await (const event of eventsOf(await agent.send(`${API}/operations/${a.operation.id}/events`))) void event
   })
 
+  it('is written down before it is answered for: who was told of it finds it again, whatever becomes of the agent', async () => {
+    const [reached, written] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const own = await bench.repository('slow')
+    const { storage } = own
+    const slow: Repository = {
+      ...own,
+      storage: {
+        ...storage,
+        put: async (key, ...rest) => {
+          if (/^operations\/.*\/begin$/.test(key)) {
+            reached.resolve()
+            await written.promise
+          }
+          return storage.put(key, ...rest)
+        },
+      },
+    }
+    await using other = await testAgent(bench, { engine: 'clickhouse', repository: slow })
+    const answered = other.ask('start', { body: { kind: 'verify' } })
+    await reached.promise
+    expect(await Promise.race([answered, other.ask('health')])).toMatchObject({ status: 'ok' })
+    written.resolve()
+    const { id } = (await answered).operation
+    for await (const event of eventsOf(await other.send(`${API}/operations/${id}/events`))) void event
+  })
+
   it('that finds damage ends as damaged, with every finding in its log', async () => {
     const hurt = await bench.repository('hurt')
     await using other = await testAgent(bench, { engine: 'clickhouse', repository: hurt })
@@ -235,21 +282,26 @@ describe('an operation', () => {
   })
 })
 
-describe('a list of backups', () => {
-  it('reads each record once, however often it is asked for', async () => {
+describe('a list of a thousand backups', () => {
+  it('is one answer, out of one small record each, which is read once: no manifest, and no second time', async () => {
+    const many = await bench.repository('many')
     const read: string[] = []
-    const { storage } = repository
+    const { storage } = many
     const counting: Repository = {
-      ...repository,
+      ...many,
       storage: { ...storage, get: (key, options) => (read.push(key), storage.get(key, options)) },
     }
     await using other = await testAgent(bench, { engine: 'clickhouse', repository: counting })
-    await other.ask('backups')
-    expect(read.filter((key) => key.startsWith('backups/'))).toHaveLength(2)
-    await other.ask('backups')
-    expect(read.filter((key) => key.startsWith('backups/') || key.startsWith('attest/')).length).toBe(
-      new Set(read.filter((key) => key.startsWith('backups/') || key.startsWith('attest/'))).size,
-    )
+    const { summary } = (await other.run({ kind: 'backup', tables: ['shop.orders'] })).result as BackupResult
+    await manyBackups(many, { like: summary, count: 999, random: randomBytes })
+    read.length = 0
+    const { backups } = await other.ask('backups')
+    expect(backups).toHaveLength(1000)
+    expect(new Set(read).size).toBe(read.length)
+    expect(read.filter((key) => !key.startsWith('backups/'))).toEqual([])
+    read.length = 0
+    expect((await other.ask('backups')).backups).toHaveLength(1000)
+    expect(read).toEqual([])
   })
 })
 
@@ -293,15 +345,16 @@ describe('the metrics', () => {
   it('tell what a monitor has to know', async () => {
     const text = await (await agent.send('/metrics')).text()
     const value = (name: string) =>
-      Number(new RegExp(`^${name.replaceAll(/[{}"]/g, '\\$&')} (.*)$`, 'm').exec(text)?.[1])
+      Number(new RegExp(`^${name.replaceAll(/[{}".]/g, '\\$&')} (.*)$`, 'm').exec(text)?.[1])
+    const store = repository.storage.location
     expect(value('permafrost_backups')).toBe(2)
     expect(value('permafrost_backups_proven')).toBe(2)
     expect(value('permafrost_backup_age_seconds')).toBeGreaterThan(0)
     expect(value('permafrost_operations_total{operation="backup",state="ok"}')).toBe(2)
     expect(value('permafrost_last_success_timestamp_seconds{operation="restore"}')).toBeGreaterThan(1.7e9)
     expect(value('permafrost_last_failure_timestamp_seconds{operation="restore"}')).toBeGreaterThan(1.7e9)
-    expect(value('permafrost_storage_requests_total{method="put",outcome="ok"}')).toBeGreaterThan(5)
-    expect(value('permafrost_storage_bytes_total{direction="out"}')).toBeGreaterThan(1000)
+    expect(value(`permafrost_storage_requests_total{store="${store}",method="put",outcome="ok"}`)).toBeGreaterThan(5)
+    expect(value(`permafrost_storage_bytes_total{store="${store}",direction="out"}`)).toBeGreaterThan(1000)
     expect(value('permafrost_memory_bytes{kind="resident"}')).toBeGreaterThan(1e6)
     expect(value('permafrost_last_drill_passed')).toBe(1)
   })

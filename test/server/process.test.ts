@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Operation } from '../../src/server/contract/operations.ts'
+import { eventsOf } from '../helpers/agent.ts'
 import { startAgentProcess } from '../helpers/agent-process.ts'
 import type { AgentProcess } from '../helpers/agent-process.ts'
 import { runCli } from '../helpers/cli.ts'
+import type { CliOptions } from '../helpers/cli.ts'
 import { workbench } from '../helpers/workbench.ts'
 import type { TestEngine, Workbench } from '../helpers/workbench.ts'
 
@@ -29,6 +31,7 @@ beforeAll(async () => {
   await configure()
   const { code, stderr } = await cli('repo', 'init', '--plain')
   if (code !== 0) throw new Error(stderr)
+  await cli('--repo', `file://${home}/second`, 'repo', 'init', '--plain')
 })
 afterEach(async () => {
   for (const { child, result } of running.splice(0)) {
@@ -44,6 +47,7 @@ async function configure(agent: Record<string, string> = {}): Promise<void> {
     JSON.stringify({
       embedded: { path: engine.path },
       repository: { url: `file://${home}/repository` },
+      copy: { to: [`file://${home}/second`] },
       select: { tables: ['shop.*'] },
       schedule: { backup: '0 3 * * *' },
       agent: { listen: '127.0.0.1:0', ...agent },
@@ -54,8 +58,8 @@ async function configure(agent: Record<string, string> = {}): Promise<void> {
 const config = () => ['-c', join(home, 'permafrost.yaml')]
 const cli = (...args: readonly string[]) => runCli([...config(), ...args])
 
-async function start(...flags: readonly string[]): Promise<AgentProcess> {
-  const agent = await startAgentProcess([...config(), 'agent', ...flags])
+async function start(flags: readonly string[] = [], options: CliOptions = {}): Promise<AgentProcess> {
+  const agent = await startAgentProcess([...config(), 'agent', ...flags], options)
   running.push(agent)
   return agent
 }
@@ -103,6 +107,55 @@ describe('permafrost agent', () => {
     expect(followed).toMatchObject({ code: 0, stdout: expect.stringContaining('✓ ok') as string })
     expect(await cli('operations', id, '--agent', url, '--cancel')).toMatchObject({ code: 6 })
     expect(await cli('operations', 'none', '--agent', url)).toMatchObject({ code: 5 })
+  })
+
+  it('carries out what verify, drill, copy, restore and prune ask of it', async () => {
+    const agent = await start()
+    const ask = async (...args: readonly string[]) => {
+      const { code, stdout, stderr } = await cli(...args, '--agent', agent.url, '--json', '--yes')
+      if (code !== 0) throw new Error(stderr)
+      return JSON.parse(stdout) as unknown
+    }
+    expect(await ask('verify', '--sample', '50%')).toMatchObject({ level: 'content', findings: [] })
+    expect(await ask('drill')).toMatchObject({ passed: true })
+    expect(await ask('copy', '--all')).toMatchObject({
+      copies: [{ plan: { mode: 'packs' }, result: { copied: [expect.any(String)] } }],
+    })
+    const restore = ['restore', 'latest', '-t', 'shop.orders', '--as', 'shop.orders=shop.was'] as const
+    expect(await ask(...restore, '--dry-run')).toMatchObject({ steps: [{ target: { name: 'was' } }] })
+    expect(await ask(...restore)).toMatchObject({ plan: { steps: [{ target: { name: 'was' } }] } })
+    expect(await ask('prune')).toMatchObject({ collected: {} })
+    const kinds = (await operations(agent)).map(({ kind, state }) => `${kind} ${state}`)
+    expect(kinds.slice(0, 5)).toEqual(['prune ok', 'restore ok', 'copy ok', 'drill ok', 'verify ok'])
+    // What a request cannot say, and what has to be confirmed, is refused here as there.
+    expect(await cli('copy', '--to', `file://${home}/third`, '--agent', agent.url)).toMatchObject({ code: 2 })
+    const replace = await cli('restore', 'latest', '-t', 'shop.orders', '--replace', '--agent', agent.url)
+    expect(replace).toMatchObject({ code: 2, stderr: expect.stringContaining('--confirm shop.orders') as string })
+    await engine.run('DROP TABLE shop.was')
+  })
+
+  it('as its systemd unit starts it, idles in less than 120 MiB: at first, and when it has worked', async () => {
+    const unit = readFileSync(new URL('../../packaging/systemd/permafrost.service', import.meta.url), 'utf8')
+    const [, environment = ''] = /^Environment=(.*)$/m.exec(unit) ?? []
+    const pairs = environment.split(' ').map((pair) => pair.split(/=(.*)/, 2))
+    const agent = await start([], { env: Object.fromEntries(pairs) as Record<string, string> })
+    const resident = () =>
+      Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${agent.child.pid}/status`, 'utf8'))?.[1]) / 1024
+    expect(resident()).toBeLessThan(120)
+    for (const command of ['backup', 'verify', 'drill']) await cli(command, '--agent', agent.url)
+    expect((await operations(agent)).slice(0, 3).map(({ state }) => state)).toEqual(['ok', 'ok', 'ok'])
+    // What it has freed goes back to the system when it has had nothing to do for some seconds.
+    await expect.poll(resident, { timeout: 60_000 }).toBeLessThan(120)
+  })
+
+  it('holds two hundred streams of events, and tells each', async () => {
+    const agent = await start()
+    const streams = await Promise.all(
+      Array.from({ length: 200 }, async () => eventsOf(await fetch(`${agent.url}/api/v1/events`))),
+    )
+    const heard = streams.map(async (stream) => (await stream.next()).value?.event)
+    await begin(agent, { kind: 'verify', level: 'inventory' })
+    expect(await Promise.all(heard)).toEqual(Array.from({ length: 200 }, () => 'operation'))
   })
 
   it('that is not there is said to be not there', async () => {
@@ -180,6 +233,19 @@ describe('permafrost agent', () => {
     expect(await runCli([...config(), 'operations', '--agent', agent.url], { env })).toMatchObject({ code: 0 })
     expect(JSON.stringify(agent.log())).not.toContain(token)
     await configure()
+  })
+
+  it('refuses to start where the server makes its own backups, of which it would know nothing', async () => {
+    const file = join(home, 'native.yaml')
+    const native = {
+      clickhouse: { engine: 'native', 'native-to': 'disk:backups' },
+      repository: { url: `file://${home}/repository` },
+    }
+    writeFileSync(file, JSON.stringify(native))
+    expect(await runCli(['-c', file, 'agent'])).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('the agent makes no native backups') as string,
+    })
   })
 
   it('refuses an address that others reach, and a product that it does not know', async () => {

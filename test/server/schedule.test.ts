@@ -55,7 +55,7 @@ function stage({ now, cron, schedule, settings: more, history = [] }: StageOptio
     await done.promise
   }
   const jobs = createJobs({ execute, record: async () => undefined, host: 'test', clock, random: randomBytes, history })
-  const none = { backup: undefined, verify: undefined, drill: undefined, prune: undefined }
+  const none = { backup: undefined, verify: undefined, drill: undefined, copy: undefined, prune: undefined }
   const settings: AgentSettings = {
     host: '127.0.0.1',
     port: 0,

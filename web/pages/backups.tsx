@@ -64,7 +64,7 @@ function factsOf(status: Status, schedule: Schedule | undefined): readonly Fact[
       value: lastGood ? <Age at={lastGood.finished} /> : 'never',
       note: (
         <>
-          {overdue ? <Mark tone="bad">overdue</Mark> : <Mark tone={lastGood ? 'good' : 'quiet'}>not overdue</Mark>}{' '}
+          {overdue ? <Mark tone="bad">overdue</Mark> : <Mark tone={lastGood ? 'good' : 'quiet'}>not overdue</Mark>},{' '}
           {dueOf(schedule)}
         </>
       ),

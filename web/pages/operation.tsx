@@ -45,7 +45,7 @@ export function OperationPage({ id }: { readonly id: string }) {
     >
       {problem && <ProblemNote problem={problem} />}
       <div aria-live="polite" class="state-line">
-        <StateMark state={operation.state} /> <span>{MEANS[operation.state]}</span>
+        <StateMark state={operation.state} /> <span>{meaningOf(operation)}</span>
       </div>
       {!over && <AtWork view={view} operation={operation} />}
       <Facts small facts={factsOf(operation)} />
@@ -66,6 +66,10 @@ const MEANS: Readonly<Record<OperationState, string>> = {
   cancelled: 'It was stopped on request, and cleaned up.',
   interrupted:
     'The agent ended before it did. Nothing is half done: start it again, and it goes on with what is stored.',
+}
+
+function meaningOf({ state, error }: Operation): string {
+  return error?.code === 'DRILL_FAILED' ? 'It was done, and the backup did not pass.' : MEANS[state]
 }
 
 function AtWork({ view, operation }: { readonly view: FollowedOperation; readonly operation: Operation }) {

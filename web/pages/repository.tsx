@@ -4,6 +4,7 @@ import { get, post } from '../api.ts'
 import { formatCount, formatShare } from '../format.ts'
 import { Act } from '../parts/act.tsx'
 import { CommandLine } from '../parts/command-line.tsx'
+import { Copies } from '../parts/copies.tsx'
 import { Facts } from '../parts/facts.tsx'
 import { Forgotten } from '../parts/forgotten.tsx'
 import { Loaded } from '../parts/loaded.tsx'
@@ -82,6 +83,9 @@ export function RepositoryPage() {
       </Section>
       <Section title="Forgotten" about="Out of the list, and still there until a prune after the grace period.">
         <Forgotten />
+      </Section>
+      <Section title="Copies" about="Other repositories that hold the backups as well: copy.to in the configuration.">
+        <Copies />
       </Section>
       <Section title="Prune">
         <PrunePreview />

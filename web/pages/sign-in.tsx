@@ -20,7 +20,11 @@ export function SignInPage() {
   }
   return (
     <Page title="Sign in" about="with a token of this agent">
-      {ended.value && <Note tone="warn" title="Your session has ended. Sign in to go on where you were." />}
+      {ended.value && (
+        <Note tone="warn" title="Your session has ended. Sign in to go on where you were.">
+          <p>A session lasts twelve hours, and ends when the agent is started again; what runs goes on without you.</p>
+        </Note>
+      )}
       <form
         class="sign-in"
         onSubmit={(event) => {

@@ -13,13 +13,14 @@ export interface Question {
   readonly scope: Scope
   /** A text that has to be typed: for what cannot be undone. */
   readonly confirm?: string | undefined
-  readonly disabled?: boolean
+  /** Whether it can be answered with yes: what it asks for is filled in. */
+  readonly ready?: boolean
   readonly act: () => Promise<void>
   readonly children: ComponentChildren
 }
 
 /** A button that asks first. The browser keeps the focus in the dialog, and gives it back. */
-export function Ask({ verb, title, scope, confirm, disabled = false, act, children }: Question) {
+export function Ask({ verb, title, scope, confirm, ready = true, act, children }: Question) {
   const dialog = useRef<HTMLDialogElement>(null)
   const open = useSignal(false)
   const typed = useSignal('')
@@ -31,7 +32,7 @@ export function Ask({ verb, title, scope, confirm, disabled = false, act, childr
     <>
       <button
         type="button"
-        disabled={disabled || !allowed}
+        disabled={!allowed}
         title={allowed ? undefined : `Needs a token with the scope ${scope}`}
         onClick={() => {
           open.value = true
@@ -60,7 +61,7 @@ export function Ask({ verb, title, scope, confirm, disabled = false, act, childr
             <Act
               primary
               scope={scope}
-              disabled={confirm !== undefined && typed.value !== confirm}
+              disabled={!ready || (confirm !== undefined && typed.value !== confirm)}
               act={async () => {
                 await act()
                 dialog.current?.close()

@@ -10,11 +10,21 @@ interface Result {
   /** Of a drill; of other operations, of no interest here. */
   readonly tables?: readonly Drilled[]
   readonly plan?: {
+    readonly forget?: readonly string[]
+    readonly until?: string
     readonly steps?: readonly { readonly target: Named; readonly rows: number; readonly bytes: number }[]
   }
   readonly parts?: number
   readonly bytes?: number
   readonly backups?: readonly string[]
+  readonly held?: readonly string[]
+  readonly until?: string
+  readonly restored?: readonly string[]
+  readonly collected?: { readonly bytes: number }
+  readonly copies?: readonly {
+    readonly plan: { readonly to: string }
+    readonly result: { readonly copied: readonly string[]; readonly stored: number }
+  }[]
 }
 
 interface Drilled {
@@ -33,7 +43,7 @@ interface Named {
 export function Outcome({ operation }: { readonly operation: Operation }) {
   const result = (operation.result ?? {}) as Result
   const lines = linesOf(operation, result)
-  if (lines.length === 0) return null
+  if (lines.length === 0) return <Next operation={operation} result={result} />
   return (
     <Section title="Result">
       <ul class="result">
@@ -46,7 +56,9 @@ export function Outcome({ operation }: { readonly operation: Operation }) {
   )
 }
 
-function linesOf({ kind }: Operation, { summary, plan, parts, bytes, backups, tables }: Result): readonly string[] {
+function linesOf(operation: Operation, result: Result): readonly string[] {
+  const { kind } = operation
+  const { summary, plan, parts, bytes, backups, tables } = result
   if (summary)
     return [
       `${plural(summary.tables, 'table')}, ${formatBytes(summary.logical)} logical, ${formatBytes(summary.stored)} stored`,
@@ -62,7 +74,25 @@ function linesOf({ kind }: Operation, { summary, plan, parts, bytes, backups, ta
     )
   if (kind === 'verify' && backups && parts !== undefined && bytes !== undefined)
     return [`${plural(backups.length, 'backup')}, ${plural(parts, 'part')}, ${formatBytes(bytes)} looked at`]
-  return []
+  return markedOf(operation, result)
+}
+
+/** Of what changed marks only, or another repository. */
+function markedOf(
+  { kind }: Operation,
+  { plan, held, until = '', restored, copies, collected }: Result,
+): readonly string[] {
+  if (kind === 'forget' && plan?.forget)
+    return [`${plural(plan.forget.length, 'backup')} forgotten; until ${plan.until?.slice(0, 10)} nothing deletes them`]
+  return [
+    ...(held ?? []).map((id) => `${id} is held until ${until.slice(0, 10)}`),
+    ...(restored ?? []).map((id) => `${id} is back in the list`),
+    ...(copies ?? []).map(
+      ({ plan: { to }, result: { copied, stored } }) =>
+        `${plural(copied.length, 'backup')} copied to ${to}, ${formatBytes(stored)} stored there`,
+    ),
+    ...(collected ? [`${formatBytes(collected.bytes)} freed`] : []),
+  ]
 }
 
 function Next({ operation, result }: { readonly operation: Operation; readonly result: Result }) {
@@ -71,6 +101,12 @@ function Next({ operation, result }: { readonly operation: Operation; readonly r
     return (
       <p>
         <a href={href('backups', summary.id)}>Look at backup {summary.id}</a>
+      </p>
+    )
+  if (operation.kind === 'forget')
+    return (
+      <p>
+        <a href={href('repository')}>Look at what is forgotten</a>
       </p>
     )
   const backup = operation.request['backup']

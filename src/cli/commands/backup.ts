@@ -10,6 +10,7 @@ import { collect, exitCodeOf } from '../command.ts'
 import { dayToCome } from '../day-to-come.ts'
 import { findLocal } from '../find-local.ts'
 import { backupLocal } from '../local-answers.ts'
+import { runByAgent } from '../run-by-agent.ts'
 import { profileOption } from '../profile-option.ts'
 import type { Profile } from '../profile-option.ts'
 import type { AddCommand } from '../command.ts'
@@ -62,7 +63,7 @@ export const addBackup: AddCommand = (program, run) => {
         if (options.serverFiles.length > 0) refuseWithoutServer(options)
         const native = c.config().config.clickhouse.engine === 'native'
         refuseOfOtherEngine(options, native)
-        if (options.agent !== undefined) return byAgent(c, options)
+        if (options.agent !== undefined) return byAgent(c, options.agent, options)
         const selector = parseSelector(options.table.length > 0 ? options.table : c.config().config.select.tables)
         if (native) {
           const { answerNativeBackup } = await import('../native-answers.ts')
@@ -153,25 +154,26 @@ function refuseWithoutServer({ agent, local, fromLocal }: Options): void {
     throw new PermafrostError('USAGE', '--server-files goes with neither --agent nor --local nor --from-local')
 }
 
-async function byAgent(c: Composition, options: Options): Promise<number> {
-  const { agentClient } = await import('../agent-client.ts')
-  const { exitCodeOfOperation } = await import('../agent-outcome.ts')
-  const agent = agentClient(c, options.agent)
-  const { operation } = await agent.ask('start', {
-    body: {
+async function byAgent(c: Composition, url: string | true, options: Options): Promise<number> {
+  const { table, tag, applyPatches, nonMergetree, keepUntil, ...others } = options
+  const { result, exit } = await runByAgent<BackupResult>(c, {
+    url,
+    request: {
       kind: 'backup',
-      tags: options.tag,
-      ...(options.table.length > 0 && { tables: options.table }),
-      ...(options.applyPatches && { applyPatches: true }),
-      ...(options.keepUntil !== undefined && {
-        keepUntil: dayToCome(options.keepUntil, c.base().clock()).toISOString(),
-      }),
+      tags: tag,
+      ...(table.length > 0 && { tables: table }),
+      ...(applyPatches && { applyPatches }),
+      ...(nonMergetree && { nonMergeTree: true }),
+      ...(keepUntil !== undefined && { keepUntil: dayToCome(keepUntil, c.base().clock()).toISOString() }),
+    },
+    untold: {
+      '--dry-run': others.dryRun,
+      '--resume': others.resume,
+      '--local': others.local,
+      '--from-local': others.fromLocal,
+      '--profile': others.profile,
     },
   })
-  c.output.say(`Operation ${operation.id}. Ctrl-C leaves it running; permafrost operations ${operation.id} --follow`)
-  const ended = await agent.follow(operation.id, c.base().emit)
-  const exit = exitCodeOfOperation(ended)
-  const result = ended.result as BackupResult
   c.output.answer(result, () => describe(result))
   return exit
 }

@@ -6,12 +6,19 @@ import { chosenBackups } from '../chosen-backups.ts'
 import { collect } from '../command.ts'
 import type { AddCommand } from '../command.ts'
 import type { Composition } from '../compose.ts'
+import { runByAgent } from '../run-by-agent.ts'
 
 interface Options {
   readonly to: readonly string[]
   readonly all?: boolean
   readonly bwlimit?: string
   readonly dryRun?: boolean
+  readonly agent?: string | true
+}
+
+interface Copied {
+  readonly plan: CopyPlan
+  readonly result?: CopyResult
 }
 
 /** `permafrost copy [<backup>…]` */
@@ -25,23 +32,40 @@ export const addCopy: AddCommand = (program, run) => {
     .option('--to <url>', 'the other repository, instead of copy.to (repeatable)', collect, [])
     .option('--all', 'every backup that the other repository lacks')
     .option('--bwlimit <rate>', 'no more than this to the other repository: 20MiB/s, instead of limits.upload')
+    .option('--agent [url]', 'let a running agent do it, and follow it')
     .option('-n, --dry-run', 'show what would be copied')
     .action((names: readonly string[], options: Options, command) =>
       run(command, async (c) => {
+        if (options.agent !== undefined) return byAgent(c, options.agent, { names, options })
         const upload = rateOf(options.bwlimit)
         const source = await c.repository('read')
         const ids = await chosenBackups(source, names, options.all ?? false)
         const { prepareCopy } = await import('../../operations/copy.ts')
-        const copies: { readonly plan: CopyPlan; readonly result?: CopyResult }[] = []
+        const copies: Copied[] = []
         for (const url of targets(options.to, c)) {
           const target = await c.repositoryAt(url, 'write', { as: 'copy', upload })
           const prepared = await prepareCopy({ ...c.base(), source, target }, ids)
           const { plan } = prepared
           copies.push({ plan, ...(!options.dryRun && { result: await prepared.run() }) })
         }
-        answerWithRequests(c, { copies }, () => copies.flatMap(({ plan, result }) => describe(plan, result)))
+        answerWithRequests(c, { copies }, () => copies.flatMap(describe))
+        return 0
       }),
     )
+}
+
+async function byAgent(
+  c: Composition,
+  url: string | true,
+  { names, options }: { readonly names: readonly string[]; readonly options: Options },
+): Promise<number> {
+  const { result, exit } = await runByAgent<{ readonly copies: readonly Copied[] }>(c, {
+    url,
+    request: { kind: 'copy', ...(names.length > 0 && { backups: names }), ...(options.all && { all: true }) },
+    untold: { '--to': options.to, '--bwlimit': options.bwlimit, '--dry-run': options.dryRun },
+  })
+  c.output.answer(result, () => result.copies.flatMap(describe))
+  return exit
 }
 
 function rateOf(text: string | undefined): number | undefined {
@@ -59,7 +83,7 @@ function targets(given: readonly string[], c: Composition): readonly string[] {
   })
 }
 
-function describe(plan: CopyPlan, result: CopyResult | undefined): readonly string[] {
+function describe({ plan, result }: Copied): readonly string[] {
   const how = plan.mode === 'packs' ? 'as they are' : 'opened, checked and sealed anew'
   const what = `${plural(plan.backups.length, 'backup')} to ${plan.to}`
   return [

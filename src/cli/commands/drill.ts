@@ -6,6 +6,8 @@ import { drillProblems } from '../../operations/drill-problems.ts'
 import type { DrilledTable } from '../../repository/attestations.ts'
 import { collect } from '../command.ts'
 import type { AddCommand } from '../command.ts'
+import type { Composition } from '../compose.ts'
+import { runByAgent } from '../run-by-agent.ts'
 import { findBackup } from '../../operations/find-backup.ts'
 import { table } from '../output.ts'
 import type { Cell, Output, TableColumn } from '../output.ts'
@@ -19,6 +21,7 @@ interface Options {
   readonly check: readonly string[]
   readonly dryRun?: boolean
   readonly record: boolean
+  readonly agent?: string | true
 }
 
 /** `permafrost drill [<backup>]` */
@@ -38,10 +41,12 @@ export const addDrill: AddCommand = (program, run) => {
       [],
     )
     .option('--scratch <directory>', 'where the disposable ClickHouse is made (or drill.scratch)')
+    .option('--agent [url]', 'let a running agent do it, and follow it')
     .option('--dry-run', 'say what would be restored')
     .option('--no-record', 'do not write the result into the repository')
     .action((name: string | undefined, options: Options, command) =>
       run(command, async (c) => {
+        if (options.agent !== undefined) return byAgent(c, options.agent, { name, options })
         const { drill } = c.config().config
         const repository = await c.repository('check')
         const backup = await findBackup(repository, name ?? 'latest')
@@ -63,6 +68,27 @@ export const addDrill: AddCommand = (program, run) => {
         return result.passed ? 0 : ERRORS.DRILL_FAILED.exit
       }),
     )
+}
+
+async function byAgent(
+  c: Composition,
+  url: string | true,
+  { name, options }: { readonly name: string | undefined; readonly options: Options },
+): Promise<number> {
+  const { table: tables, check, scratch, maxBytes, dryRun, record } = options
+  const { result, exit } = await runByAgent<DrillResult>(c, {
+    url,
+    request: { kind: 'drill', backup: name ?? 'latest', ...(tables.length > 0 && { tables }) },
+    untold: {
+      '--check': check,
+      '--scratch': scratch,
+      '--max-bytes': maxBytes,
+      '--dry-run': dryRun,
+      '--no-record': !record,
+    },
+  })
+  c.output.answer(result, () => describe(result, c.output))
+  return exit
 }
 
 const COLUMNS: readonly TableColumn[] = [

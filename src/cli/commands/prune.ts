@@ -4,12 +4,15 @@ import type { PreparedPrune } from '../../operations/prune.ts'
 import type { Collected } from '../../repository/collector.ts'
 import { answerWithRequests } from '../answer-with-requests.ts'
 import type { AddCommand } from '../command.ts'
+import type { Composition } from '../compose.ts'
 import { confirmPlan } from '../confirm.ts'
+import { runByAgent } from '../run-by-agent.ts'
 
 interface Options {
   readonly dryRun?: boolean
   readonly minAge?: string
   readonly confirm?: string
+  readonly agent?: string | true
 }
 
 /** `permafrost prune` */
@@ -25,9 +28,11 @@ export const addPrune: AddCommand = (program, run) => {
       'spare packs younger than this (24h); it saves running backups from storing them again',
     )
     .option('--confirm <repository>', 'the id of the repository: delete what cannot be explained, too')
+    .option('--agent [url]', 'let a running agent do it, and follow it')
     .option('-n, --dry-run', 'show what would be deleted')
     .action((options: Options, command) =>
       run(command, async (c) => {
+        if (options.agent !== undefined) return byAgent(c, options.agent, options)
         const repository = await c.repository('collect')
         const { preparePrune } = await import('../../operations/prune.ts')
         const prepared = await preparePrune(
@@ -36,7 +41,7 @@ export const addPrune: AddCommand = (program, run) => {
         )
         if (options.dryRun) {
           answerWithRequests(c, { plan: planJson(prepared) }, () => describePlan(prepared))
-          return
+          return 0
         }
         if (prepared.plan.dead.size > 0) {
           for (const line of describePlan(prepared)) c.output.say(line)
@@ -44,8 +49,21 @@ export const addPrune: AddCommand = (program, run) => {
         }
         const collected = await prepared.run()
         answerWithRequests(c, { plan: planJson(prepared), collected }, () => describe(collected))
+        return 0
       }),
     )
+}
+
+/** Whoever may start it there may delete; what is asked here is whether it is meant. */
+async function byAgent(c: Composition, url: string | true, { confirm, minAge, dryRun }: Options): Promise<number> {
+  await confirmPlan(c, 'delete what no backup needs any more')
+  const { result, exit } = await runByAgent<{ readonly collected: Collected }>(c, {
+    url,
+    request: { kind: 'prune', ...(confirm !== undefined && { confirm }) },
+    untold: { '--min-age': minAge, '--dry-run': dryRun },
+  })
+  c.output.answer(result, () => describe(result.collected))
+  return exit
 }
 
 function secondsOf(text: string | undefined): number | undefined {

@@ -107,6 +107,8 @@ async function answerAll(view: View, c: Composition, { sql, options }: Question)
   if (stdin.isTTY && !c.globals.input)
     throw new PermafrostError('USAGE', 'no SQL is given, and --no-input forbids to ask for it')
   const prompt = stdin.isTTY ? { to: stderr, signal: c.signal } : undefined
+  if (prompt)
+    c.output.say('end a statement with ; and this with exit. SHOW TABLES FROM <database>; lists what can be asked.')
   for await (const statement of statements(stdin, prompt)) {
     try {
       await answerOne(view, c, { sql: statement, options })
@@ -128,9 +130,10 @@ async function answerOne(view: View, c: Composition, { sql = '', options }: Ques
   })
   for await (const chunk of answer) if (!stdout.write(chunk) && !stdout.destroyed) await once(stdout, 'drain')
   const { fetched, stored } = view.fetched()
-  const share = stored > 0 ? ` (${((100 * fetched) / stored).toFixed(2)} %)` : ''
+  if (stored === 0) return
+  const share = ((100 * fetched) / stored).toFixed(2)
   c.output.say(
-    `fetched ${formatBytes(fetched)} of ${formatBytes(stored)} that its tables take in the repository${share}`,
+    `fetched ${formatBytes(fetched)} of ${formatBytes(stored)} that its tables take in the repository (${share} %)`,
   )
 }
 

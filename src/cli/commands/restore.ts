@@ -18,9 +18,13 @@ import { confirmByName } from '../confirm.ts'
 import { findBackup } from '../../operations/find-backup.ts'
 import { findLocal, isLocal } from '../find-local.ts'
 import { isNative } from '../native-answers.ts'
+import { runByAgent } from '../run-by-agent.ts'
+import type { RequestOf } from '../../server/contract/operations.ts'
 import { profileOption } from '../profile-option.ts'
 import type { Profile } from '../profile-option.ts'
 import type { Composition } from '../compose.ts'
+
+type RestoreRequest = RequestOf<'restore'>
 
 interface Options {
   readonly table: readonly string[]
@@ -40,6 +44,7 @@ interface Options {
   readonly dryRun?: boolean
   readonly profile?: Profile
   readonly serverFiles?: string
+  readonly agent?: string | true
 }
 
 /** `permafrost restore <backup>` */
@@ -65,10 +70,12 @@ export const addRestore: AddCommand = (program, run) => {
     .option('--replace', 'swap with what is there, in one step; what was there is kept under another name')
     .addOption(profileOption('ask afterwards what its people would look at first, and name pending deletions'))
     .option('--confirm <name>', 'the name that --replace would ask for')
+    .option('--agent [url]', 'let a running agent do it, and follow it')
     .option('--server-files <directory>', 'nothing but the server’s files, into this new directory')
     .option('-n, --dry-run', 'show the plan, and change nothing')
     .action((name: string, options: Options, command) =>
       run(command, async (c) => {
+        if (options.agent !== undefined) return byAgent(c, options.agent, { name, options })
         if (isNative(name)) return byServer(c, name, options)
         if (options.serverFiles !== undefined) return layFiles(c, name, options.serverFiles)
         const wish = wishOf(options)
@@ -95,6 +102,39 @@ export const addRestore: AddCommand = (program, run) => {
         return exitCodeOf(result.findings)
       }),
     )
+}
+
+/** The same plan, question and answer as without it. */
+async function byAgent(
+  c: Composition,
+  url: string | true,
+  { name, options }: { readonly name: string; readonly options: Options },
+): Promise<number> {
+  const { as: _, renames: __, ...wish } = wishOf(options)
+  const { table, partition, as, profile, serverFiles } = options
+  const request: RestoreRequest = {
+    kind: 'restore',
+    backup: name,
+    ...wish,
+    ...(table.length > 0 && { tables: table }),
+    ...(partition.length > 0 && { partitions: partition }),
+    ...(as.length > 0 && { as }),
+  }
+  const { agentClient } = await import('../agent-client.ts')
+  const planned = await agentClient(c, url).ask('plan', { body: request })
+  if (options.dryRun) {
+    c.output.answer(planned.plan, () => describePlan(planned.plan as RestorePlan))
+    return 0
+  }
+  const confirm = planned.kind === 'restore' ? planned.confirm : undefined
+  if (confirm !== undefined) await confirmByName(c, { name: confirm, given: options.confirm, act: 'replace' })
+  const { result, exit } = await runByAgent<RestoreResult>(c, {
+    url,
+    request: { ...request, ...(confirm !== undefined && { confirm }) },
+    untold: { '--profile': profile, '--server-files': serverFiles },
+  })
+  c.output.answer(result, () => describe(result))
+  return exit
 }
 
 /** A backup that the server made is restored by the server. */

@@ -7,6 +7,8 @@ import { answerWithRequests } from '../answer-with-requests.ts'
 import { chosenBackups } from '../chosen-backups.ts'
 import { collect, exitCodeOf } from '../command.ts'
 import type { AddCommand } from '../command.ts'
+import type { Composition } from '../compose.ts'
+import { runByAgent } from '../run-by-agent.ts'
 
 interface Options {
   readonly all?: boolean
@@ -14,6 +16,7 @@ interface Options {
   readonly table: readonly string[]
   readonly sample?: string
   readonly record: boolean
+  readonly agent?: string | true
 }
 
 /** `permafrost verify [<backup>…]` */
@@ -32,10 +35,12 @@ export const addVerify: AddCommand = (program, run) => {
     )
     .option('-t, --table <pattern>', 'only these tables (repeatable)', collect, [])
     .option('--sample <percent>', 'only so many of the partitions, at random: 10%')
+    .option('--agent [url]', 'let a running agent do it, and follow it')
     .option('--no-record', 'do not write the result into the repository')
     .action((names: readonly string[], options: Options, command) =>
       run(command, async (c) => {
         const level = levelOf(options.level)
+        if (options.agent !== undefined) return byAgent(c, options.agent, { names, level, options })
         const repository = await c.repository('check')
         const backups = await chosenBackups(repository, names, options.all ?? false)
         const result = await verify(
@@ -52,6 +57,32 @@ export const addVerify: AddCommand = (program, run) => {
         return exitCodeOf(result.findings)
       }),
     )
+}
+
+async function byAgent(
+  c: Composition,
+  url: string | true,
+  {
+    names,
+    level,
+    options,
+  }: { readonly names: readonly string[]; readonly level: VerifyLevel; readonly options: Options },
+): Promise<number> {
+  const sample = shareOf(options.sample)
+  const { result, exit } = await runByAgent<VerifyResult>(c, {
+    url,
+    request: {
+      kind: 'verify',
+      level,
+      ...(names.length > 0 && { backups: names }),
+      ...(options.all && { all: true }),
+      ...(options.table.length > 0 && { tables: options.table }),
+      ...(sample !== undefined && { sample }),
+    },
+    untold: { '--no-record': !options.record },
+  })
+  c.output.answer(result, () => describe(result))
+  return exit
 }
 
 function shareOf(text: string | undefined): number | undefined {

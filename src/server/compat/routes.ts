@@ -43,6 +43,7 @@ export function addCompatRoutes(app: Hono, routes: CompatRoutes): void {
     const who = guard(c, scopeOfCommand(command))
     routes.audit(c, who, command.text)
     const { name, operation } = await runCommand(command, who, routes)
+    if (operation !== undefined) await jobs.begun(operation)
     entries.push({ command: command.text, start: stamp(clock().toISOString()), operation })
     if (entries.length > MOST_ENTRIES) entries.shift()
     return { name, operation }

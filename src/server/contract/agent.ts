@@ -12,7 +12,7 @@ export const sessionAnswer = z.object({
   expires: time.optional(),
 })
 
-export const SCHEDULED_KINDS = ['backup', 'verify', 'drill', 'prune'] as const
+export const SCHEDULED_KINDS = ['backup', 'verify', 'drill', 'copy', 'prune'] as const
 export type ScheduledKind = (typeof SCHEDULED_KINDS)[number]
 
 export const scheduleAnswer = z.object({

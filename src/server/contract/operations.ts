@@ -13,6 +13,7 @@ export const operationRequest = z.discriminatedUnion('kind', [
     tags: list(z.string().min(1).max(100)).optional(),
     keepUntil: time.optional(),
     applyPatches: z.boolean().optional(),
+    nonMergeTree: z.boolean().optional().describe('Rows of tables without parts as well.'),
   }),
   z.strictObject({
     kind: z.literal('verify'),
@@ -32,8 +33,20 @@ export const operationRequest = z.discriminatedUnion('kind', [
     backup: backupName,
     tables: patterns.optional(),
     partitions: list(pattern).optional().describe('`db.table:<partition id>`'),
-    as: pattern.optional().describe('Another database, or another name for one table: `db` or `db.table`.'),
+    as: z
+      .union([pattern, list(pattern)])
+      .optional()
+      .describe('Elsewhere: `db`, `db.table`, or `from=to`; several of these as a list.'),
     mode: z.enum(['all', 'schema', 'data', 'detached', 'replace']).default('all'),
+    queues: z
+      .union([z.enum(['skip', 'detached']), z.strictObject({ group: z.string().min(1).max(300) })])
+      .optional()
+      .describe('Kafka and the like: `detached` when nothing is said.'),
+    engine: z.literal('plain').optional().describe('Replicated tables become plain ones.'),
+    replicaPath: z.string().max(1000).optional().describe('Where replicas meet in ZooKeeper.'),
+    dropReplica: z.boolean().optional().describe('Remove what a lost table of this replica left in ZooKeeper.'),
+    anyVersion: z.boolean().optional().describe('To an older ClickHouse than the backup is of.'),
+    access: z.enum(['fail', 'skip', 'replace']).optional().describe('Users, roles and policies as well.'),
     confirm: z.string().optional().describe('With `replace`: the table’s name, or the backup’s id for several.'),
   }),
   z.strictObject({
@@ -43,6 +56,11 @@ export const operationRequest = z.discriminatedUnion('kind', [
     confirm: z.string().optional().describe('The host’s name, to forget more than half of all.'),
   }),
   z.strictObject({ kind: z.literal('hold'), backup: backupName, until: time }),
+  z.strictObject({
+    kind: z.literal('copy'),
+    backups: list(backupName).optional().describe('`latest` when none is named. They go to every place of `copy.to`.'),
+    all: z.boolean().optional().describe('Every backup that a place lacks.'),
+  }),
   z.strictObject({
     kind: z.literal('prune'),
     confirm: z.string().optional().describe('The repository’s id, to delete what cannot be explained, too.'),
@@ -59,6 +77,7 @@ export const OPERATION_KINDS = [
   'restore',
   'forget',
   'hold',
+  'copy',
   'prune',
   'pause',
   'resume',
@@ -72,13 +91,19 @@ export function scopeOf(request: OperationRequest): Scope {
     case 'verify':
     case 'drill':
     case 'hold':
+    case 'copy':
       return 'operate'
     case 'restore':
-      return request.mode === 'replace' ? 'admin' : 'operate'
+      return takesAway(request) ? 'admin' : 'operate'
     case 'forget':
     case 'prune':
       return 'admin'
   }
+}
+
+/** Tables of the same name, users that there are, or what ZooKeeper still has of a table. */
+function takesAway({ mode, access, dropReplica }: RequestOf<'restore'>): boolean {
+  return mode === 'replace' || access !== undefined || dropReplica === true
 }
 
 /** `interrupted`: the agent ended, or was killed, before the operation did. */
@@ -136,6 +161,22 @@ export const operationLogAnswer = z.object({ operation, log: list(logEntry) })
 /** What an operation would do: the value that the command prints with `--dry-run --json`. */
 export const planAnswer = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('backup'), plan: z.unknown() }),
+  z.object({
+    kind: z.literal('copy'),
+    /** One for each place of `copy.to`. */
+    plan: list(
+      z.object({
+        from: z.string(),
+        to: z.string(),
+        mode: z.enum(['packs', 'parts']),
+        backups: list(z.string()),
+        there: list(z.string()),
+        forgotten: list(z.string()),
+        packs: count,
+        bytes: count,
+      }),
+    ),
+  }),
   z.object({
     kind: z.literal('restore'),
     /** The name to send as `confirm`, when something would be replaced. */

@@ -106,7 +106,7 @@ export const ROUTES = {
     method: 'POST',
     path: '/plans',
     scope: 'operate',
-    summary: 'What an operation would do (backup, restore, forget, prune)',
+    summary: 'What an operation would do (backup, restore, forget, copy, prune)',
     body: operationRequest,
     answer: planAnswer,
   },

@@ -309,6 +309,16 @@ describe('a part’s stream', () => {
     )
   })
 
+  it('begins with what opens the part, then marks, then data', () => {
+    const order = (
+      'checksums.txt columns.txt count.txt minmax_day.idx p.proj/columns.txt primary.cidx serialization.json ' +
+      'a.cmrk2 b%2Ec.mrk data.cmrk4 p.proj/a.mrk2 skp_idx_i.cmrk2 ' +
+      'a.bin b%2Ec.bin data.bin p.proj/a.bin skp_idx_i.idx2'
+    ).split(' ')
+    const small = order.toReversed().map((path) => ({ path, size: 1000 }))
+    expect(streamOrder(small).map(({ path }) => path)).toEqual(order)
+  })
+
   it('is cut into segments that give the runs again, whatever the packs', () => {
     fc.assert(
       fc.property(files, fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1 }), (list, cuts) => {

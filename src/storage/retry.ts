@@ -53,6 +53,7 @@ export function withRetry(storage: Storage, options: RetryOptions): Storage {
     }
   }
 
+  const { extendLock } = storage
   return {
     ...storage,
 
@@ -95,6 +96,7 @@ export function withRetry(storage: Storage, options: RetryOptions): Storage {
 
     head: (key, call = {}) => persist('head', call, () => storage.head(key, call)),
     delete: (keys, call = {}) => persist('delete', call, () => storage.delete(keys, call)),
+    ...(extendLock && { extendLock: (key, call = {}) => persist('lock', call, () => extendLock(key, call)) }),
 
     async *list(prefix, call = {}) {
       let last = call.after

@@ -5,6 +5,7 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
+  PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3'
 import type { PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3'
 import { createHash } from 'node:crypto'
@@ -55,6 +56,7 @@ export function s3Storage(options: S3Options): Storage {
   const { client, location, bucket, keys, customerKey, payer } = options
   let conditional = options.conditional
   let batches = true
+  const { retain, ObjectLockMode } = options.put
   const at = (key: string) => ({ Bucket: bucket, Key: keys.nameOf(key), ...payer })
 
   const tell = async <T>(doing: string, { signal }: CallOptions, work: () => Promise<T>): Promise<T> => {
@@ -198,6 +200,20 @@ export function s3Storage(options: S3Options): Storage {
         }
       }
     },
+
+    ...(retain !== undefined && {
+      extendLock: (key, call = {}) =>
+        tell(`lock ${key}`, call, async () => {
+          const found = await client
+            .send(new HeadObjectCommand({ ...at(key), ...customerKey }), abortable(call))
+            .catch(ignoreMissing)
+          const now = options.clock().getTime()
+          const left = (found?.ObjectLockRetainUntilDate?.getTime() ?? now) - now
+          if (!found || left >= retain / 2) return
+          const Retention = { Mode: ObjectLockMode, RetainUntilDate: new Date(now + retain) }
+          await client.send(new PutObjectRetentionCommand({ ...at(key), Retention }), abortable(call))
+        }),
+    }),
   }
 }
 

@@ -21,7 +21,7 @@ interface Policy {
 /** The policies of the documentation, in its order. */
 function policies(): readonly Policy[] {
   const page = readFileSync(new URL('../../docs/locations.md', import.meta.url), 'utf8')
-  const [, section = ''] = /\n### Least privilege\n([^]*?)\n## /.exec(page) ?? []
+  const [, section = ''] = /\n### Least privilege\n([^]*?)\n##/.exec(page) ?? []
   return [...section.matchAll(/```json\n([^]*?)```/g)].map(([, text = '']) => JSON.parse(text) as Policy)
 }
 

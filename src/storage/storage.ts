@@ -60,7 +60,7 @@ export interface Storage {
   /** Objects that are not there are no error. */
   delete(keys: readonly string[], options?: CallOptions): Promise<void>
   /** Where objects are locked for a time: lock one anew when less than half of that is left. */
-  extendLock?(key: string, options?: CallOptions): Promise<void>
+  readonly extendLock?: (key: string, options?: CallOptions) => Promise<void>
 }
 
 const KEY = /^[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*)*$/i

@@ -4,6 +4,7 @@ import { collect } from '../repository/collector.ts'
 import type { Collected } from '../repository/collector.ts'
 import { planCollection } from '../repository/collection-plan.ts'
 import type { CollectionPlan } from '../repository/collection-plan.ts'
+import { extendLocks } from '../repository/extend-locks.ts'
 import { removeUnfinished } from '../repository/unfinished.ts'
 import type { Context } from './context.ts'
 
@@ -45,6 +46,7 @@ export async function preparePrune(ctx: PruneContext, options: PruneOptions = {}
       emit({ type: 'phase', phase: 'clean', message: `collecting ${plural(plan.dead.size, 'object')}` })
       const collected = await collect(repository, plan, ctx)
       const before = new Date(clock().getTime() - (options.minAge ?? MIN_AGE) * 1000)
+      await extendLocks(repository.storage, ctx.signal)
       await removeUnfinished(repository.storage, { before, signal: ctx.signal })
       return collected
     },

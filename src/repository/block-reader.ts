@@ -6,6 +6,7 @@ import type { BlockHead } from '../core/manifest-codec.ts'
 import type { Pointer } from '../core/manifest.ts'
 import { frameLength, packCipher } from './pack-format.ts'
 import type { FrameRole, PackCipher } from './pack-format.ts'
+import { readChecked } from './read-checked.ts'
 import { damaged } from './read-record.ts'
 import type { Repository } from './repository.ts'
 
@@ -33,8 +34,7 @@ export async function readBlocks(
   await Promise.all(
     stretches(pointers).map((stretch) =>
       limit(async () => {
-        const fetched = await fetchStretch(repository, stretch)
-        for (const pointer of stretch) blocks.set(pointer, openBlock(repository, { pointer, only, ...fetched }))
+        for (const [pointer, block] of await readStretch(repository, stretch, only)) blocks.set(pointer, block)
       }),
     ),
   )
@@ -59,6 +59,29 @@ function stretches(pointers: readonly Pointer[]): readonly (readonly Pointer[])[
   return found
 }
 
+async function readStretch(
+  { storage, keys }: Repository,
+  stretch: readonly Pointer[],
+  only: 'all' | 'heads',
+): Promise<readonly (readonly [Pointer, Block])[]> {
+  const { pack, offset: from } = stretch[0] as Pointer
+  const key = layout.meta.key(pack.id)
+  const range = { offset: from, length: Math.max(...stretch.map(endOf)) - from }
+  const header = { kind: 'meta', suite: keys.suite, session: pack.session, salt: pack.salt } as const
+  const cipher = packCipher(header, { head: keys.list, body: keys.meta })
+  try {
+    return await readChecked(async () => {
+      const bytes = await storage.get(key, { range })
+      must(bytes !== undefined, 'is missing')
+      must(bytes.length === range.length, 'is cut short')
+      return stretch.map((pointer) => [pointer, openBlock(pointer, { bytes, from, cipher }, only)])
+    })
+  } catch (error) {
+    if (error instanceof Corrupt) throw damaged(storage, key, error)
+    throw error
+  }
+}
+
 /** Some bytes of one meta pack, and what opens them. */
 interface Fetched {
   readonly bytes: Uint8Array
@@ -67,30 +90,11 @@ interface Fetched {
   readonly cipher: PackCipher
 }
 
-async function fetchStretch({ storage, keys }: Repository, stretch: readonly Pointer[]): Promise<Fetched> {
-  const { pack, offset } = stretch[0] as Pointer
-  const length = Math.max(...stretch.map(endOf)) - offset
-  const key = layout.meta.key(pack.id)
-  const bytes = await storage.get(key, { range: { offset, length } })
-  if (bytes?.length !== length) throw damaged(storage, key, new Corrupt(bytes ? 'is cut short' : 'is missing'))
-  const header = { kind: 'meta', suite: keys.suite, session: pack.session, salt: pack.salt } as const
-  return { bytes, from: offset, cipher: packCipher(header, { head: keys.list, body: keys.meta }) }
-}
-
-function openBlock(
-  { storage }: Repository,
-  { pointer, only, bytes, from, cipher }: Fetched & { readonly pointer: Pointer; readonly only: string },
-): Block {
-  const { pack, offset } = pointer
+function openBlock({ offset, ...lengths }: Pointer, { bytes, from, cipher }: Fetched, only: 'all' | 'heads'): Block {
   const text = (start: number, length: number, role: FrameRole) =>
     openFrames(cipher, { bytes: bytes.subarray(start - from, start - from + length), offset: start, role })
-  try {
-    const head = decodeHead(text(offset, pointer.head, 'head'))
-    return { head, body: only === 'heads' ? '' : text(offset + pointer.head, pointer.body, 'body') }
-  } catch (error) {
-    if (error instanceof Corrupt) throw damaged(storage, layout.meta.key(pack.id), error)
-    throw error
-  }
+  const head = decodeHead(text(offset, lengths.head, 'head'))
+  return { head, body: only === 'heads' ? '' : text(offset + lengths.head, lengths.body, 'body') }
 }
 
 function openFrames(

@@ -2,6 +2,7 @@ import { Corrupt } from '../core/corrupt.ts'
 import { FRAME, FRAME_OVERHEAD } from '../core/part-stream.ts'
 import { encodeTrailer, frameLength, HEADER, TRAILER } from './pack-format.ts'
 import type { FrameRole, PackCipher } from './pack-format.ts'
+import { release } from './release.ts'
 import { sha256 } from './seal.ts'
 
 /** Room for the footer: its table is cut off below this, long before a frame's limit. */
@@ -52,6 +53,7 @@ export function packWriter(buffer: ArrayBuffer, cipher: PackCipher, target: numb
     bytes.set(text, offset + 4)
     bytes.set(tag, offset + 4 + text.length)
     end += text.length + FRAME_OVERHEAD
+    release(text, plain)
     plainBytes += plain.length
     frames.push({ offset, role })
     return offset
@@ -100,7 +102,7 @@ function checkPack(
   for (const { offset, role } of frames) {
     const length = frameLength(bytes.subarray(offset))
     if (offset !== next) throw new Corrupt('a finished pack does not read back: memory may be failing')
-    cipher.open(bytes.subarray(offset, offset + length), { offset, role })
+    release(cipher.open(bytes.subarray(offset, offset + length), { offset, role }), bytes)
     next = offset + length
   }
 }

@@ -2,6 +2,7 @@ import { Corrupt } from '../core/corrupt.ts'
 import { PermafrostError } from '../core/errors.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Keys } from './keys.ts'
+import { readChecked } from './read-checked.ts'
 import { decodeRecord } from './records.ts'
 
 /** What reading needs of a repository. */
@@ -25,10 +26,11 @@ export async function readRecordIfThere(
   { storage, keys }: Readable,
   name: { readonly kind: string; readonly key: string },
 ): Promise<ReadonlyMap<string, unknown> | undefined> {
-  const bytes = await storage.get(name.key)
-  if (!bytes) return undefined
   try {
-    return decodeRecord(name, bytes, keys)
+    return await readChecked(async () => {
+      const bytes = await storage.get(name.key)
+      return bytes && decodeRecord(name, bytes, keys)
+    })
   } catch (error) {
     if (error instanceof Corrupt) throw damaged(storage, name.key, error)
     throw error

@@ -87,8 +87,10 @@ export async function startAgent(outer: AgentPorts): Promise<Agent> {
     reload: () => {
       const fresh = ports.settings()
       refusePublic(fresh)
+      // The socket stays where it is, whatever the configuration says of it now.
+      refusePublic({ ...fresh, host: settings.host })
       schedule = createSchedule(fresh, jobs, ports)
-      settings = fresh
+      settings = { ...fresh, host: settings.host }
       repositories.forget()
       if (fresh.tls && 'setSecureContext' in server) server.setSecureContext(fresh.tls)
       timer.now()
@@ -120,18 +122,14 @@ function metered(ports: AgentPorts, metrics: Metrics): AgentPorts {
 /** Whoever is not on this machine has to sign in, and nobody in between may listen. */
 function refusePublic({ host, tokens, tls }: AgentSettings): void {
   if (isLoopback(host) || (tokens && tokens.length > 0 && tls)) return
-  const lacks = tokens && tokens.length > 0 ? 'TLS' : 'tokens'
-  throw new PermafrostError(
-    'CONFIG_INVALID',
-    `agent.listen: ${host} is reached from elsewhere, and there are no ${lacks}`,
-    {
-      hint: [
-        'permafrost agent token add <name> --scope read',
-        'set agent.certificate and agent.private-key',
-        'or listen on 127.0.0.1, behind a proxy',
-      ],
-    },
-  )
+  const lacks = tokens && tokens.length > 0 ? 'is no TLS' : 'are no tokens'
+  throw new PermafrostError('CONFIG_INVALID', `agent.listen: ${host} is reached from elsewhere, and there ${lacks}`, {
+    hint: [
+      'permafrost agent token add <name> --scope read',
+      'set agent.certificate and agent.private-key',
+      'or listen on 127.0.0.1, behind a proxy',
+    ],
+  })
 }
 
 /** Repositories stay open: unlocking one may take a passphrase’s half second. One that failed to open is tried again. */

@@ -109,11 +109,15 @@ function guardOf(auth: Auth, failures: Bucket): Guard {
     if (authorization !== undefined) refuseGuessing(c, failures)
     const principal = auth.identify({ authorization, session: getCookie(c, COOKIE) })
     if (!principal && authorization !== undefined) failures.take(addressOf(c))
-    if (scope === 'open') return principal
-    if (!principal) throw new NotSignedIn()
-    refuseBeyond(principal, scope)
+    admit(principal, scope)
     return principal
   }
+}
+
+function admit(principal: Principal | undefined, scope: Scope | 'open'): void {
+  if (scope === 'open') return
+  if (!principal) throw new NotSignedIn()
+  refuseBeyond(principal, scope)
 }
 
 function refuseBeyond(principal: Principal, scope: Scope): void {
@@ -144,7 +148,9 @@ async function answer(
   let facts: { readonly kind?: string; readonly operation?: string } = {}
   try {
     if (name === 'signIn') refuseGuessing(c, failures)
-    principal = guard(c, route.scope)
+    // Who it is comes first: the audit names whoever was refused as well.
+    principal = guard(c, 'open')
+    admit(principal, route.scope)
     const call: Call = {
       query: parse(route.query, c.req.query()),
       body: route.body && parse(route.body, await bodyOf(c)),

@@ -44,13 +44,13 @@ export function addMoreRoutes(app: Hono, ctx: MoreRoutes, guard: (c: Context, sc
       guard,
       plan: (request) =>
         planOf(request, { ports, engines, emit: () => undefined, signal: new AbortController().signal }),
-      audit: (c, { name }, command) =>
+      audit: (c, { by, outcome, command }) =>
         ctx.audit.write({
           at: clock().toISOString(),
-          by: name,
+          by,
           address: addressOf(c),
           action: `POST ${c.req.path} ${command}`,
-          outcome: 202,
+          outcome,
         }),
     })
   }

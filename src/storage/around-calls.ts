@@ -1,7 +1,7 @@
 import { TO_THE_END } from './storage.ts'
 import type { CallOptions, Range, Storage } from './storage.ts'
 
-export type RequestKind = 'get' | 'put' | 'head' | 'list' | 'delete'
+export type RequestKind = 'get' | 'put' | 'head' | 'list' | 'delete' | 'lock'
 
 /** One call of a store, as a decorator sees it. */
 export interface StorageCall {
@@ -22,6 +22,7 @@ export type AroundCall = <T>(call: StorageCall, go: (options: CallOptions) => Pr
 
 /** The same storage with something done around each of its calls; of a listing, around each step. */
 export function aroundCalls(storage: Storage, around: AroundCall): Storage {
+  const { extendLock } = storage
   const call = (kind: RequestKind, doing: string, more: Partial<StorageCall>): StorageCall => ({
     kind,
     doing,
@@ -47,6 +48,10 @@ export function aroundCalls(storage: Storage, around: AroundCall): Storage {
       around(call('delete', `delete ${keys.length === 1 ? keys[0] : `${keys.length} objects`}`, { options }), (own) =>
         storage.delete(keys, { ...options, ...own }),
       ),
+    ...(extendLock && {
+      extendLock: (key, options = {}) =>
+        around(call('lock', `lock ${key}`, { options }), (own) => extendLock(key, { ...options, ...own })),
+    }),
     async *list(prefix, options = {}) {
       const objects = storage.list(prefix, options)[Symbol.asyncIterator]()
       for (let continued = false; ; continued = true) {

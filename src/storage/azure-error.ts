@@ -8,10 +8,10 @@ const CODES: Readonly<Record<string, StorageFailure>> = {
   ContainerNotFound: 'absent',
   ContainerBeingDeleted: 'absent',
   AuthenticationFailed: 'unauthenticated',
+  AuthorizationFailure: 'unauthenticated',
   InvalidAuthenticationInfo: 'unauthenticated',
   NoAuthenticationInformation: 'unauthenticated',
   AccountIsDisabled: 'forbidden',
-  AuthorizationFailure: 'forbidden',
   AuthorizationPermissionMismatch: 'forbidden',
   BlobImmutableDueToPolicy: 'forbidden',
   InsufficientAccountPermissions: 'forbidden',
@@ -30,7 +30,8 @@ const STATUSES: Readonly<Record<number, StorageFailure>> = {
 }
 
 const HINTS: Partial<Record<StorageFailure, string>> = {
-  unauthenticated: 'look at account-key or sas-token in repository.credentials, at its expiry, or at the identity',
+  unauthenticated:
+    'look at account-key or sas-token in repository.credentials and at its expiry, and at the firewall of the account',
   absent: 'make the container, or correct its name in repository.url',
   forbidden: 'give the identity the role of docs/locations.md, or the SAS token the permissions racwdl',
   refused: 'look at the account and the endpoint in repository.url',
@@ -46,7 +47,7 @@ export function azureError(error: unknown, doing: string, location: string): Per
   }
   const { statusCode, code, retryAfter } = factsOf(error)
   if (statusCode === undefined) return networkError(bare(error, code), location)
-  const failure = CODES[code] ?? STATUSES[statusCode] ?? (statusCode >= 500 ? 'broken' : 'refused')
+  const failure = CODES[code] ?? STATUSES[statusCode] ?? (statusCode >= 500 || statusCode < 300 ? 'broken' : 'refused')
   return new StorageError(failure, `${sentence(failure, doing, location)} (${code ? `${code}, ` : ''}${statusCode})`, {
     hint: HINTS[failure],
     retryAfter,
@@ -82,6 +83,7 @@ function sentence(failure: StorageFailure, doing: string, location: string): str
       return `no space left to ${doing} at ${location}`
     case 'busy':
     case 'broken':
+    case 'spoilt':
     case 'refused':
     case 'untrusted':
       return `${location} did not ${doing}`

@@ -56,7 +56,7 @@ export function azureStorage({ container, location, keys, put, connections }: Az
         const expected = lengthOfRange(contentRange) ?? contentLength
         const bytes = await readBody(body as AsyncIterable<Uint8Array>, { ...call, expected, doing: `read ${key}` })
         if (contentRange === undefined && isOther(bytes, contentMD5))
-          throw new StorageError('broken', `${key} came from ${location} with other bytes than were stored`)
+          throw new StorageError('spoilt', `${key} came from ${location} with other bytes than were stored`)
         return bytes
       }),
 

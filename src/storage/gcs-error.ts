@@ -14,7 +14,8 @@ const STATUSES: Readonly<Record<number, StorageFailure>> = {
 }
 
 const HINTS: Partial<Record<StorageFailure, string>> = {
-  unauthenticated: 'look at service-account in repository.credentials, or at the identity of this machine',
+  unauthenticated:
+    'look at service-account in repository.credentials, or at the identity and the clock of this machine',
   absent: 'make the bucket, or correct its name in repository.url',
   forbidden: 'give the identity the roles of docs/locations.md',
   refused: 'look at the bucket, the class and the key in repository.url',
@@ -53,7 +54,8 @@ function failureOf(status: number, reason: string, message: string): StorageFail
   if (/rateLimitExceeded/i.test(reason)) return 'busy'
   // The bytes were not those of the hash that came along: the way spoilt them.
   if (status === 400 && /md5|crc32c/i.test(message)) return 'broken'
-  return STATUSES[status] ?? (status >= 500 ? 'broken' : 'refused')
+  // A success that is not the one that was asked for is an error in its clothes.
+  return STATUSES[status] ?? (status >= 500 || status < 300 ? 'broken' : 'refused')
 }
 
 function sentence(failure: StorageFailure, doing: string, location: string): string {
@@ -67,6 +69,7 @@ function sentence(failure: StorageFailure, doing: string, location: string): str
     case 'full':
     case 'busy':
     case 'broken':
+    case 'spoilt':
     case 'refused':
     case 'untrusted':
       return `${location} did not ${doing}`

@@ -8,7 +8,7 @@ export interface Usage {
   readonly requests: number
   readonly retries: number
   readonly bytes: number
-  /** Time spent waiting for answers, over all connections together. */
+  /** Time spent waiting for answers, over all connections together; to the millisecond. */
   readonly seconds: number
 }
 
@@ -30,7 +30,7 @@ export function createMeter(clock: () => Date): Meter {
       requests: requests + (more.requests ?? 0),
       retries: retries + (more.retries ?? 0),
       bytes: bytes + (more.bytes ?? 0),
-      seconds: seconds + (more.seconds ?? 0),
+      seconds: Number((seconds + (more.seconds ?? 0)).toFixed(3)),
     })
   }
   return {

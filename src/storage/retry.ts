@@ -17,8 +17,8 @@ const FIRST_WAIT = 200
 const LONGEST_WAIT = 20_000
 
 /**
- * Tries again what may succeed another time, by the table of storage-error.ts. A read goes on at the last byte, a listing at the
- * last key. After a put whose answer was lost the store is asked what it has: a create-only put that finds our own bytes was ours.
+ * Tries again what may succeed another time, by the table of storage-error.ts. A read goes on at the last byte unless the bytes
+ * are spoilt, a listing at the last key. After a put whose answer was lost the store is asked what it has: a create-only put that finds our own bytes was ours.
  */
 export function withRetry(storage: Storage, options: RetryOptions): Storage {
   /** How one call has fared so far. */
@@ -53,6 +53,7 @@ export function withRetry(storage: Storage, options: RetryOptions): Storage {
     }
   }
 
+  const { extendLock } = storage
   return {
     ...storage,
 
@@ -72,6 +73,9 @@ export function withRetry(storage: Storage, options: RetryOptions): Storage {
         try {
           const bytes = await storage.get(key, { ...call, range, onBytes })
           return bytes && before.length > 0 ? join([...before, bytes]) : bytes
+        } catch (error) {
+          if (error instanceof StorageError && error.failure === 'spoilt') received.length = 0
+          throw error
         } finally {
           current = false
         }
@@ -92,6 +96,7 @@ export function withRetry(storage: Storage, options: RetryOptions): Storage {
 
     head: (key, call = {}) => persist('head', call, () => storage.head(key, call)),
     delete: (keys, call = {}) => persist('delete', call, () => storage.delete(keys, call)),
+    ...(extendLock && { extendLock: (key, call = {}) => persist('lock', call, () => extendLock(key, call)) }),
 
     async *list(prefix, call = {}) {
       let last = call.after

@@ -52,8 +52,9 @@ const HINTS: Partial<Record<StorageFailure, string>> = {
 /** What the SDK threw, as an error of the store. @param doing what was tried, with its object */
 export function s3Error(error: unknown, doing: string, location: string): PermafrostError {
   if (error instanceof PermafrostError) return error
-  const { name, status, retryAfter } = factsOf(error)
-  if (status === undefined && CODES[name] === undefined) return networkError(causeOf(error), location)
+  const { name, status, retryAfter, told } = factsOf(error)
+  // Not a word of the store's: the network, or an answer that came broken.
+  if (!told && CODES[name] === undefined) return networkError(causeOf(error), location)
   const failure = CODES[name] ?? STATUSES[status ?? 0] ?? ((status ?? 0) >= 500 ? 'broken' : 'refused')
   return new StorageError(failure, `${sentence(failure, doing, location)} (${name}${status ? `, ${status}` : ''})`, {
     hint: hintFor(name, failure),
@@ -74,6 +75,7 @@ function sentence(failure: StorageFailure, doing: string, location: string): str
       return `no space left to ${doing} at ${location}`
     case 'busy':
     case 'broken':
+    case 'spoilt':
     case 'refused':
     case 'untrusted':
       return `${location} did not ${doing}`
@@ -89,19 +91,22 @@ function hintFor(name: string, failure: StorageFailure): string | undefined {
 }
 
 interface Facts {
+  /** Whether the SDK understood an answer of the store. */
+  readonly told: boolean
   readonly name: string
   readonly status: number | undefined
   readonly retryAfter: number | undefined
 }
 
 function factsOf(error: unknown): Facts {
-  if (!(error instanceof Error)) return { name: 'unknown', status: undefined, retryAfter: undefined }
+  if (!(error instanceof Error)) return { told: false, name: 'unknown', status: undefined, retryAfter: undefined }
   const { $metadata, $response } = error as Error & {
     readonly $metadata?: { readonly httpStatusCode?: number }
     readonly $response?: { readonly headers?: Readonly<Record<string, string>> }
   }
   const seconds = Number($response?.headers?.['retry-after'])
   return {
+    told: '$fault' in error,
     name: error.name,
     status: $metadata?.httpStatusCode,
     retryAfter: Number.isFinite(seconds) ? seconds * 1000 : undefined,

@@ -1,9 +1,11 @@
 import {
+  DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
+  PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3'
 import type { PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3'
 import { createHash } from 'node:crypto'
@@ -53,6 +55,8 @@ interface PutCall extends CallOptions {
 export function s3Storage(options: S3Options): Storage {
   const { client, location, bucket, keys, customerKey, payer } = options
   let conditional = options.conditional
+  let batches = true
+  const { retain, ObjectLockMode } = options.put
   const at = (key: string) => ({ Bucket: bucket, Key: keys.nameOf(key), ...payer })
 
   const tell = async <T>(doing: string, { signal }: CallOptions, work: () => Promise<T>): Promise<T> => {
@@ -93,6 +97,24 @@ export function s3Storage(options: S3Options): Storage {
       }
     })
 
+  const deleteOne = (key: string, call: CallOptions): Promise<void> =>
+    tell(`delete ${key}`, call, async () => {
+      const { $metadata } = await client.send(new DeleteObjectCommand(at(key)), abortable(call))
+      if ($metadata.httpStatusCode !== 204)
+        throw new StorageError('broken', `${location} did not confirm that it deleted ${key}`)
+    })
+
+  const deleteBatch = (batch: readonly string[], call: CallOptions): Promise<void> =>
+    tell(`delete ${batch.length} objects`, call, async () => {
+      const Objects = batch.map((key) => ({ Key: keys.nameOf(key) }))
+      const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects }, ...payer })
+      const { Deleted = [], Errors = [] } = await client.send(command, abortable(call))
+      const refused = Errors.find(({ Code }) => Code !== 'NoSuchKey')
+      if (refused) throw Object.assign(new Error(refused.Message), { name: refused.Code, $metadata: {} })
+      if (Deleted.length + Errors.length < batch.length)
+        throw new StorageError('broken', `${location} did not confirm what it deleted`)
+    })
+
   return {
     location,
     traits: {
@@ -119,7 +141,7 @@ export function s3Storage(options: S3Options): Storage {
         const bytes = await readBody(Body as AsyncIterable<Uint8Array>, { ...call, expected, doing: `read ${key}` })
         const crc = Metadata?.[CRC]
         if (ContentRange === undefined && crc !== undefined && crc !== crcOf(bytes))
-          throw new StorageError('broken', `${key} came from ${location} with other bytes than were stored`)
+          throw new StorageError('spoilt', `${key} came from ${location} with other bytes than were stored`)
         return bytes
       }),
 
@@ -129,7 +151,7 @@ export function s3Storage(options: S3Options): Storage {
         try {
           return await put(key, body, { ...call, ifAbsent: true })
         } catch (error) {
-          if (!isUnknownCondition(error)) throw error
+          if (!isNotImplemented(error)) throw error
           conditional = false
         }
       }
@@ -166,19 +188,32 @@ export function s3Storage(options: S3Options): Storage {
     },
 
     delete: async (names, call = {}) => {
-      for (let start = 0; start < names.length; start += BATCH) {
-        const batch = names.slice(start, start + BATCH)
-        await tell(`delete ${batch.length === 1 ? batch[0] : `${batch.length} objects`}`, call, async () => {
-          const Objects = batch.map((key) => ({ Key: keys.nameOf(key) }))
-          const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects }, ...payer })
-          const { Deleted = [], Errors = [] } = await client.send(command, abortable(call))
-          const refused = Errors.find(({ Code }) => Code !== 'NoSuchKey')
-          if (refused) throw Object.assign(new Error(refused.Message), { name: refused.Code, $metadata: {} })
-          if (Deleted.length + Errors.length < batch.length)
-            throw new StorageError('broken', `${location} did not confirm what it deleted`)
-        })
+      for (let start = 0; start < names.length;) {
+        const batch = names.slice(start, start + (batches ? BATCH : options.connections))
+        try {
+          if (batches && batch.length > 1) await deleteBatch(batch, call)
+          else await Promise.all(batch.map((key) => deleteOne(key, call)))
+          start += batch.length
+        } catch (error) {
+          if (!batches || !isWithoutBatches(error)) throw error
+          batches = false
+        }
       }
     },
+
+    ...(retain !== undefined && {
+      extendLock: (key, call = {}) =>
+        tell(`lock ${key}`, call, async () => {
+          const found = await client
+            .send(new HeadObjectCommand({ ...at(key), ...customerKey }), abortable(call))
+            .catch(ignoreMissing)
+          const now = options.clock().getTime()
+          const left = (found?.ObjectLockRetainUntilDate?.getTime() ?? now) - now
+          if (!found || left >= retain / 2) return
+          const Retention = { Mode: ObjectLockMode, RetainUntilDate: new Date(now + retain) }
+          await client.send(new PutObjectRetentionCommand({ ...at(key), Retention }), abortable(call))
+        }),
+    }),
   }
 }
 
@@ -206,9 +241,14 @@ function isCode(error: unknown, ...names: readonly string[]): error is Error {
   return error instanceof Error && names.includes(error.name)
 }
 
-/** Swift, and others: they do not know If-None-Match. */
-function isUnknownCondition(error: unknown): boolean {
+/** Swift, and others: they do not know If-None-Match, or DeleteObjects. */
+function isNotImplemented(error: unknown): boolean {
   return error instanceof StorageError && isCode(error.cause, 'NotImplemented')
+}
+
+/** A store without DeleteObjects; and Ceph, which asks for the permission on the whole bucket then, when a policy gives it for a prefix. */
+function isWithoutBatches(error: unknown): boolean {
+  return error instanceof StorageError && (error.failure === 'forbidden' || isNotImplemented(error))
 }
 
 function ignoreMissing(error: unknown): undefined {

@@ -10,6 +10,8 @@ export const FAILURES = {
   busy: { code: 'STORAGE_UNAVAILABLE', retryable: true },
   /** Reset, timed out, cut short, a 500: nobody knows whether it was done. */
   broken: { code: 'STORAGE_UNAVAILABLE', retryable: true },
+  /** Other bytes came than were stored: none of them may be kept. */
+  spoilt: { code: 'STORAGE_UNAVAILABLE', retryable: true },
   /** An answer that will be the same next time. */
   refused: { code: 'STORAGE_UNAVAILABLE', retryable: false },
   /** No space, a quota. */

@@ -59,6 +59,8 @@ export interface Storage {
   list(prefix: string, options?: CallOptions & { readonly after?: string | undefined }): AsyncIterable<ObjectInfo>
   /** Objects that are not there are no error. */
   delete(keys: readonly string[], options?: CallOptions): Promise<void>
+  /** Where objects are locked for a time: lock one anew when less than half of that is left. */
+  readonly extendLock?: (key: string, options?: CallOptions) => Promise<void>
 }
 
 const KEY = /^[a-z0-9][a-z0-9._-]*(\/[a-z0-9][a-z0-9._-]*)*$/i

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -7,7 +8,6 @@ import type { Locator } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { build } from 'vite'
 import { freePort } from '../../src/engine/free-port.ts'
-import { attest } from '../../src/repository/attestations.ts'
 import { openRepository } from '../../src/repository/repository.ts'
 import { fileStorage } from '../../src/storage/file.ts'
 import { startAgentProcess } from '../helpers/agent-process.ts'
@@ -98,6 +98,7 @@ describe.runIf(hasChromium)('the console', () => {
       JSON.stringify({
         embedded: { path: engine.path },
         repository: { url: `file://${home}/repository` },
+        drill: { checks: ['SELECT max(id) < 1000 FROM shop.orders'], scratch: join(home, 'scratch') },
         copy: { to: [`file://${home}/second`] },
         select: { tables: ['shop.*'] },
         schedule: { backup: '0 0 1 1 *', verify: '0 4 * * *' },
@@ -117,7 +118,7 @@ describe.runIf(hasChromium)('the console', () => {
   }, 120_000)
   afterEach(async (context) => {
     if (context.task.result?.state === 'fail')
-      await ana.page.screenshot({ path: '/tmp/console-fail.png', fullPage: true })
+      await ana.page.screenshot({ path: join(tmpdir(), 'permafrost-console-failed.png'), fullPage: true })
     const complaints = ana.complaints()
     if (complaints.length > 0) throw new Error(`the browser complains: ${complaints.join(', ')}`)
   })
@@ -301,29 +302,21 @@ describe.runIf(hasChromium)('the console', () => {
     expect(await button('Run').isEnabled()).toBe(true)
   })
 
-  it('shows a drill that did not pass, wherever the backup is seen', async () => {
-    const [newest] = ((await answer('list')) as readonly { readonly id: string }[]).slice(-1)
-    const failed = {
-      backup: newest?.id ?? '',
-      level: 4,
-      at: new Date().toISOString(),
-      by: 'test',
-      permafrost: '0.1.0',
-      result: 'damaged',
-      whole: true,
-      parts: 4,
-      bytes: 1000,
-      seconds: 3,
-      problems: 1,
-      bad: [],
-    } as const
-    await attest(await repository(), failed, randomBytes)
+  it('shows a drill that did not pass, and why, wherever the backup is seen', async () => {
+    await link(/Back to the backup/).click()
+    const backup = ana.page.url()
+    await button('Drill').click()
+    await ended('failed')
+    await sees(ana.page.getByText('It was done, and the backup did not pass.'))
+    await sees(ana.page.getByRole('alert').getByText(/max\(id\) < 1000/))
     await goTo('')
     await sees(ana.page.getByText('not passed'))
-    await sees(table('Backups').getByText('damaged'))
-    await goTo(`backups/${failed.backup}`)
-    await sees(table('Proofs').getByRole('row', { name: /drill.*1 problem/ }))
+    await ana.page.goto(backup)
     await sees(ana.page.getByText('its last drill did not pass'))
+    await sees(table('Proofs').getByRole('row', { name: /drill.*1 problem/ }))
+    const found = ana.page.getByRole('list', { name: 'The last drill' }).getByRole('listitem')
+    await sees(found.filter({ hasText: /failed.*SELECT max\(id\) < 1000/ }))
+    await sees(found.filter({ hasText: /restored.*shop\.orders.*600,000 rows/ }))
   })
 
   it('finds rot in the repository, and says where', async () => {
@@ -490,7 +483,6 @@ describe.runIf(hasChromium)('the console', () => {
     await engine.run('INSERT INTO shop.orders SELECT number, 9, randomString(200) FROM numbers(600000)')
     await goTo('')
     await button('Back up now').click()
-    // By then it is written down that it began; what was killed before that did not begin.
     await sees(ana.page.locator('.log').getByText('store', { exact: true }))
     agent.child.kill('SIGKILL')
     await agent.result

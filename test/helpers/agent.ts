@@ -38,7 +38,8 @@ export interface AgentInTest {
   readonly ports?: Partial<AgentPorts>
 }
 
-const SETTINGS: AgentSettings = {
+/** Those of an agent of which nothing is said. */
+export const SETTINGS: AgentSettings = {
   host: '127.0.0.1',
   port: 0,
   tables: ['*.*'],

@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseCommand } from '../../src/server/compat/command.ts'
+import { makeToken, parseTokens, tokenLine } from '../../src/server/tokens.ts'
 import { testAgent } from '../helpers/agent.ts'
 import type { TestAgent } from '../helpers/agent.ts'
 import { workbench } from '../helpers/workbench.ts'
@@ -92,6 +94,31 @@ describe('what calls clickhouse-backup', () => {
     expect(text).toMatch(/^clickhouse_backup_last_restore_status 1$/m)
     expect(text).toMatch(/^clickhouse_backup_number_backups_remote 1$/m)
     expect(await (await agent.send('/health')).json()).toEqual({ status: 'OK' })
+  })
+
+  it('asks for a token with the scope of the command, and leaves an audit record of each, refused ones too', async () => {
+    const tokens = { read: makeToken(randomBytes(32)), operate: makeToken(randomBytes(32)) }
+    const file = [tokenLine('looks', 'read', tokens.read), tokenLine('works', 'operate', tokens.operate)].join('\n')
+    const own = await bench.repository('guarded')
+    const settings = { compat: true, tokens: parseTokens(file) }
+    await using guarded = await testAgent(bench, { engine: 'clickhouse', repository: own, settings })
+    const ask = async (path: string, token?: string) => {
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+      return (await guarded.send(path, { method: 'POST', headers })).status
+    }
+    expect(await ask('/backup/clean')).toBe(401)
+    expect(await ask('/backup/clean', tokens.read)).toBe(403)
+    expect(await ask('/backup/clean', tokens.operate)).toBe(200)
+    expect(await ask('/backup/restore/none?rm=true', tokens.operate)).toBe(403)
+    expect(await ask('/backup/delete/remote/none', tokens.operate)).toBe(403)
+    const audited = guarded.log.filter(({ level }) => level === 'audit')
+    expect(audited.map((line) => `${String(line['by'])} ${String(line['outcome'])}`)).toEqual([
+      'nobody 401',
+      'looks 403',
+      'works 202',
+      'works 403',
+      'works 403',
+    ])
   })
 
   it('cannot change anything by GET', async () => {

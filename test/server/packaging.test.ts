@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -27,6 +27,24 @@ describe('what is packaged', () => {
     expect(configSchema.safeParse(parseDocument(value?.data?.['config.yaml'] ?? '[]').toJS())).toMatchObject({
       success: true,
     })
+  })
+
+  it('the Dockerfile is made of instructions that Docker knows, and copies what there is', () => {
+    const root = join(packaging, '..')
+    const lines = read('docker/Dockerfile')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+    const known = new Set(['FROM', 'WORKDIR', 'COPY', 'RUN', 'USER', 'ENV', 'ENTRYPOINT', 'CMD'])
+    expect(lines.filter((line) => !known.has(line.split(' ')[0] ?? ''))).toEqual([])
+    const copied = lines.flatMap((line) => (line.startsWith('COPY') ? line.split(' ').slice(1, -1) : []))
+    const here = copied
+      .filter((source) => !source.startsWith('--'))
+      .map((source) => source.replace(/^\/app/, '.'))
+      .filter((source) => !existsSync(join(root, source)))
+    expect(copied.length).toBeGreaterThan(5)
+    expect(here).toEqual([])
+    for (const line of lines.filter((one) => /^(ENTRYPOINT|CMD)/.test(one)))
+      expect(JSON.parse(line.slice(line.indexOf('['))) as unknown).toBeInstanceOf(Array)
   })
 
   it('the systemd unit is one that systemd takes', () => {

@@ -41,7 +41,7 @@ afterEach(async () => {
 })
 afterAll(() => bench[Symbol.asyncDispose]())
 
-async function configure(agent: Record<string, string> = {}): Promise<void> {
+async function configure(agent: Record<string, string> = {}, more: object = {}): Promise<void> {
   writeFileSync(
     join(home, 'permafrost.yaml'),
     JSON.stringify({
@@ -51,6 +51,7 @@ async function configure(agent: Record<string, string> = {}): Promise<void> {
       select: { tables: ['shop.*'] },
       schedule: { backup: '0 3 * * *' },
       agent: { listen: '127.0.0.1:0', ...agent },
+      ...more,
     }),
   )
 }
@@ -232,6 +233,15 @@ describe('permafrost agent', () => {
     const env = { PERMAFROST_AGENT_TOKEN: token }
     expect(await runCli([...config(), 'operations', '--agent', agent.url], { env })).toMatchObject({ code: 0 })
     expect(JSON.stringify(agent.log())).not.toContain(token)
+    await configure()
+  })
+
+  it('shows its configuration without the secrets in it', async () => {
+    await configure({}, { notify: { url: 'http://127.0.0.1:9/hook-of-secrets' } })
+    const { url } = await start()
+    const shown = await (await fetch(`${url}/api/v1/config`)).text()
+    expect(shown).toContain('notify.url')
+    expect(shown).not.toContain('hook-of-secrets')
     await configure()
   })
 

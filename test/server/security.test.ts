@@ -1,5 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { request as requestSecurely } from 'node:https'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Repository } from '../../src/repository/repository.ts'
@@ -7,9 +8,10 @@ import { API, ROUTES } from '../../src/server/contract/routes.ts'
 import type { Route } from '../../src/server/contract/routes.ts'
 import { allows } from '../../src/server/auth.ts'
 import { SCOPES } from '../../src/server/contract/shapes.ts'
-import { makeToken, parseTokens, tokenLine } from '../../src/server/tokens.ts'
+import { findToken, makeToken, parseTokens, tokenLine } from '../../src/server/tokens.ts'
 import { randomBytes } from 'node:crypto'
-import { testAgent } from '../helpers/agent.ts'
+import { SETTINGS, testAgent } from '../helpers/agent.ts'
+import { makeCertificate } from '../helpers/stores/certificate.ts'
 import type { AgentInTest, TestAgent } from '../helpers/agent.ts'
 import { keysOf, workbench } from '../helpers/workbench.ts'
 import type { Workbench } from '../helpers/workbench.ts'
@@ -59,6 +61,20 @@ function raw(agent: TestAgent, path: string, headers: Record<string, string>): P
     })
     call.on('error', fail)
     call.end()
+  })
+}
+
+/** Sign in over TLS. @returns the cookie */
+function secureSignIn(url: string, certificate: string): Promise<string> {
+  return new Promise((done, fail) => {
+    const { port } = new URL(url)
+    const options = { host: '127.0.0.1', port, path: `${API}/session`, method: 'POST', headers: json, ca: certificate }
+    const call = requestSecurely(options, (response) => {
+      response.resume()
+      done(response.headers['set-cookie']?.[0] ?? '')
+    })
+    call.on('error', fail)
+    call.end(JSON.stringify({ token: TOKENS.read }))
   })
 }
 
@@ -134,6 +150,8 @@ describe('who may come in', () => {
       { kind: 'prune' },
       { kind: 'forget', backups: ['x'] },
       { kind: 'restore', backup: 'none', mode: 'replace' },
+      { kind: 'restore', backup: 'none', as: 'x', access: 'replace' },
+      { kind: 'restore', backup: 'none', as: 'x', dropReplica: true },
     ])
       expect([await status(TOKENS.operate, body), await status(TOKENS.admin, body)]).toEqual([403, 202])
     for (const body of [{ kind: 'verify' }, { kind: 'restore', backup: 'none', as: 'x' }])
@@ -150,6 +168,21 @@ describe('tokens', () => {
       expect(FILE).not.toContain(token)
       expect(JSON.stringify(agent.log)).not.toContain(token)
     }
+  })
+
+  it('are compared every one, whichever fits, and in a time that tells nothing of how much of it fits', () => {
+    let read = 0
+    const entries = parseTokens(FILE).map(({ digest, ...rest }) => ({
+      ...rest,
+      get digest() {
+        read++
+        return digest
+      },
+    }))
+    expect(findToken(entries, TOKENS.read)).toMatchObject({ name: 'a-read' })
+    expect(read).toBeGreaterThanOrEqual(SCOPES.length)
+    // Only the comparison of Node.js that takes the same time for all bytes insists on as many of them.
+    expect(() => findToken([{ name: 'short', scope: 'read', digest: 'ab' }], TOKENS.read)).toThrow(/byte length/)
   })
 
   it('that are not of the form are refused with their line, which is not shown', () => {
@@ -297,6 +330,39 @@ describe('too much', () => {
   })
 })
 
+describe('a bug', () => {
+  it('tells a stranger nothing of what is inside, and the log everything', async () => {
+    const broken = async (): Promise<never> => {
+      throw new Error('the inner workings')
+    }
+    const agent = await start({}, { openRepository: broken })
+    const answer = await agent.send(`${API}/backups`)
+    expect(answer.status).toBe(500)
+    expect(await answer.text()).not.toContain('inner workings')
+    expect(JSON.stringify(agent.log)).toContain('inner workings')
+  })
+})
+
+describe('a request', () => {
+  it.each([
+    ['backup', { config: '/etc/passwd' }],
+    ['verify', { record: false }],
+    ['drill', { checks: ['SELECT 1'] }],
+    ['restore', { backup: 'latest', serverFiles: '/tmp' }],
+    ['copy', { to: 'file:///tmp/elsewhere' }],
+    ['forget', { policy: { last: 0 } }],
+    ['prune', { minAge: 0 }],
+  ])('names no file, no location and no setting: %s', async (kind, more) => {
+    const agent = await start()
+    const body = JSON.stringify({ kind, ...more })
+    const answer = await agent.send(`${API}/operations`, { method: 'POST', headers: json, body })
+    expect({ status: answer.status, text: await answer.text() }).toMatchObject({
+      status: 400,
+      text: expect.stringContaining(Object.keys(more).at(-1) ?? '') as string,
+    })
+  })
+})
+
 describe('a file', () => {
   it('is served only when it is one of the console’s', async () => {
     const agent = await start()
@@ -325,6 +391,33 @@ describe('an address that others reach', () => {
   })
 })
 
+describe('a configuration that is read again', () => {
+  it('opens the agent to nobody: it is refused for the address that is listened to, whatever it says of that', async () => {
+    const { certificate, keyFile } = makeCertificate(bench.directory)
+    const tls = { cert: certificate, key: readFileSync(keyFile, 'utf8') }
+    // An address of this machine alone that is no loopback address by its name.
+    const host = '::ffff:127.0.0.1'
+    let settings: AgentInTest['settings'] = { host, tls, tokens: parseTokens(FILE) }
+    const agent = await start({}, { settings: () => ({ ...SETTINGS, ...settings }) })
+    const refused = expect.objectContaining({ code: 'CONFIG_INVALID' }) as object
+    for (const worse of [
+      { host },
+      { host: '127.0.0.1' },
+      { host: '127.0.0.1', tls },
+      { host, tokens: parseTokens(FILE) },
+    ]) {
+      settings = worse
+      expect(() => agent.reload()).toThrow(refused)
+    }
+    const cookie = await secureSignIn(agent.url, certificate)
+    expect(cookie).toMatch(/; Secure/)
+    settings = {}
+    const local = await start({}, { settings: () => ({ ...SETTINGS, ...settings }) })
+    settings = { host: '0.0.0.0' }
+    expect(() => local.reload()).toThrow(refused)
+  })
+})
+
 describe('every change', () => {
   it('leaves an audit record in the log and in the repository, refused ones too; and reading leaves none', async () => {
     const agent = await guarded()
@@ -339,7 +432,7 @@ describe('every change', () => {
     const lines = agent.log.filter(({ level }) => level === 'audit')
     expect(lines).toMatchObject([
       { message: `POST ${API}/schedule/pause`, by: 'a-operate', outcome: 200, address: '127.0.0.1' },
-      { message: expect.stringContaining(`POST ${API}/operations`) as string, outcome: 403 },
+      { message: expect.stringContaining(`POST ${API}/operations`) as string, by: 'a-read', outcome: 403 },
     ])
     await agent.stop()
     expect((await keysOf(repository.storage, 'audit/')).length - before).toBe(2)

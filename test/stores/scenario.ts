@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import type { Meter } from '../../src/storage/meter.ts'
 import { runCli, startCli } from '../helpers/cli.ts'
 import { fingerprint } from '../helpers/workbench.ts'
 import type { TestEngine } from '../helpers/workbench.ts'
@@ -10,17 +11,25 @@ export interface Place {
   /** Secrets by name: the command reads each from a file. */
   readonly credentials?: Readonly<Record<string, string>>
   readonly env?: Readonly<Record<string, string>>
+  readonly limits?: Readonly<Record<string, string>>
 }
 
 /** The command line with a configuration for a place. */
 export interface PlaceCli {
+  readonly url: string
+  /** Where its configuration and its key are. */
+  readonly directory: string
   /** Run a command that has to succeed; its answer. */
   json(...args: readonly string[]): Promise<unknown>
   start(...args: readonly string[]): ReturnType<typeof startCli>
 }
 
 /** @param directory of this test's own, for the configuration and the secrets */
-export function cliAt(directory: string, engine: TestEngine, { url, credentials = {}, env = {} }: Place): PlaceCli {
+export function cliAt(
+  directory: string,
+  engine: TestEngine,
+  { url, credentials = {}, env = {}, limits = {} }: Place,
+): PlaceCli {
   mkdirSync(directory, { recursive: true })
   const server = JSON.parse(readFileSync(join(engine.path, '.permafrost', 'engine.json'), 'utf8')) as {
     readonly url: string
@@ -29,6 +38,7 @@ export function cliAt(directory: string, engine: TestEngine, { url, credentials 
   const secrets = Object.entries({ ...credentials, clickhouse: server.password })
   for (const [name, value] of secrets) writeFileSync(join(directory, `${name}.secret`), value)
   const config = {
+    limits,
     clickhouse: { url: server.url, user: 'permafrost', password: '${file:./clickhouse.secret}' },
     repository: {
       url,
@@ -40,9 +50,11 @@ export function cliAt(directory: string, engine: TestEngine, { url, credentials 
   writeFileSync(join(directory, 'c.yaml'), JSON.stringify(config))
   const common = ['-c', join(directory, 'c.yaml')]
   return {
+    url,
+    directory,
     json: async (...args) => {
       const { code, stdout, stderr } = await runCli([...common, ...args, '--json'], { env })
-      expect({ args, code, stderr }).toMatchObject({ code: 0 })
+      expect({ args, code, stderr }).toEqual({ args, code: 0, stderr: expect.any(String) })
       for (const [name, value] of secrets)
         expect({ name, told: (stdout + stderr).includes(value) }).toMatchObject({ told: false })
       return JSON.parse(stdout) as unknown
@@ -60,11 +72,12 @@ export async function fillDatabase(engine: TestEngine, database: string): Promis
   )
 }
 
-/** The whole product at one place: set it up, back up twice, list, verify, restore, forget, prune. */
+/** The whole product at one place: set it up, back up twice, list, verify, forget, prune, query, restore, copy. */
 export async function wholeProduct(cli: PlaceCli, engine: TestEngine, database: string): Promise<void> {
   const only = ['-t', `${database}.*`]
   await cli.json('repo', 'init')
-  await cli.json('backup', ...only)
+  const { requests } = (await cli.json('backup', ...only)) as { readonly requests: ReturnType<Meter['usage']> }
+  expect(requests.put?.bytes).toBeGreaterThan(20_000 * 150)
   await engine.run(`TRUNCATE TABLE ${database}.events`)
   await engine.run(`INSERT INTO ${database}.events SELECT 9, number, randomString(150) FROM numbers(20000)`)
   await cli.json('backup', ...only)
@@ -77,7 +90,14 @@ export async function wholeProduct(cli: PlaceCli, engine: TestEngine, database: 
   }
   expect(collected.backups).toEqual([first?.id])
   expect(collected.packs).toBeGreaterThan(0)
+  const answer = await cli.json('query', 'latest', `SELECT sum(n) AS sum FROM ${database}.events`)
+  expect(answer).toMatchObject({ data: [{ sum: Number(await engine.value(`SELECT sum(n) FROM ${database}.events`)) }] })
   await cli.json('restore', 'latest', '--as', `${database}_again`)
   const print = await fingerprint(engine, { database, name: 'events' })
   expect(await fingerprint(engine, { database: `${database}_again`, name: 'events' })).toEqual(print)
+
+  const copy = `file://${join(cli.directory, 'copy')}`
+  await cli.json('repo', 'init', '--like', cli.url, '-r', copy)
+  await cli.json('copy', 'latest', '--to', copy)
+  await cli.json('verify', '--level', 'content', '-r', copy)
 }

@@ -1,7 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ftpStorage } from '../../src/storage/ftp.ts'
-import { withLayers } from '../../src/storage/layers.ts'
 import { sftpStorage } from '../../src/storage/sftp.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { startProftpd } from '../helpers/stores/proftpd.ts'
@@ -11,7 +9,7 @@ import type { SftpServer } from '../helpers/stores/sshd.ts'
 import { startTcpFaults } from '../helpers/stores/tcp-faults.ts'
 import type { TcpFault } from '../helpers/stores/tcp-faults.ts'
 import { hasFileServers } from '../helpers/stores/server-process.ts'
-import { keysOf } from '../helpers/workbench.ts'
+import { everythingWorks, pack, patient, record } from './everything.ts'
 
 let sshd: SftpServer
 let proftpd: FtpServer
@@ -25,31 +23,10 @@ describe.runIf(hasFileServers)('Files on a server', () => {
     await proftpd[Symbol.asyncDispose]()
   })
 
-  /** As a command opens it, but without waiting between attempts. */
-  const layered = (storage: Storage): Storage =>
-    withLayers(storage, {
-      limits: { silence: 1, patience: 60 },
-      clock: () => new Date(),
-      random: (size) => new Uint8Array(size),
-    })
-
-  const body = randomBytes(3_000_000)
-  const record = randomBytes(2000)
-
   /** Everything that a repository asks of a store goes right behind a line on which some connections break. */
   async function survives(open: (port: number) => Storage, port: number, rule: (n: number) => TcpFault | undefined) {
     await using proxy = await startTcpFaults(port, rule)
-    const storage = layered(open(proxy.port))
-    expect(await storage.put('packs/aa/one', body, { ifAbsent: true })).toBe('created')
-    expect(await storage.put('backups/one', record, { ifAbsent: true })).toBe('created')
-    expect(await storage.put('backups/one', body, { ifAbsent: true })).toBe('exists')
-    expect(Buffer.compare((await storage.get('packs/aa/one')) ?? record, body)).toBe(0)
-    const range = { offset: 1_000_000, length: 500_000 }
-    const part = (await storage.get('packs/aa/one', { range })) ?? record
-    expect(Buffer.compare(part, body.subarray(1_000_000, 1_500_000))).toBe(0)
-    expect(Buffer.compare((await storage.get('backups/one')) ?? body, record)).toBe(0)
-    expect(await keysOf(storage, 'packs/')).toEqual(['packs/aa/one'])
-    expect(await keysOf(storage, 'backups/')).toEqual(['backups/one'])
+    await everythingWorks(patient(open(proxy.port)))
     expect(proxy.hits()).toBeGreaterThan(0)
   }
 
@@ -83,10 +60,10 @@ describe.runIf(hasFileServers)('Files on a server', () => {
       await using proxy = await startTcpFaults(proftpd.ports.ftp, (n) =>
         n > 0 && flips++ < 2 ? { direction: 'up', after: 1500, act: 'flip' } : undefined,
       )
-      const storage = layered(open(proxy.port))
+      const storage = patient(open(proxy.port))
       expect(await storage.put('backups/one', record, { ifAbsent: true })).toBe('created')
       expect(proxy.hits()).toBeGreaterThan(0)
-      expect(Buffer.compare((await storage.get('backups/one')) ?? body, record)).toBe(0)
+      expect(Buffer.compare((await storage.get('backups/one')) ?? pack, record)).toBe(0)
     })
   })
 })

@@ -109,7 +109,7 @@ function Drilled({ drill: { result, seconds, backup } }: { readonly drill: NonNu
   return (
     <>
       <Mark tone={passed ? 'good' : 'bad'}>{passed ? 'passed' : 'not passed'}</Mark> in {formatSeconds(seconds)},{' '}
-      <a href={href('backups', backup)}>which</a>
+      <a href={href('backups', backup)}>its backup</a>
     </>
   )
 }

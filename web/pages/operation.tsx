@@ -102,7 +102,7 @@ function Told({ view }: { readonly view: FollowedOperation }) {
         </Section>
       )}
       <Section title="Log">
-        {phases.length === 0 && <p class="dim">Nothing was said yet.</p>}
+        {phases.length === 0 && <p class="dim">{now ? 'Nothing was said yet.' : 'Nothing was said.'}</p>}
         <ol class="log">
           {phases.map(({ seq, at, phase, message }, index) => (
             <li key={seq}>

@@ -103,17 +103,18 @@ function Next({ operation, result }: { readonly operation: Operation; readonly r
         <a href={href('backups', summary.id)}>Look at backup {summary.id}</a>
       </p>
     )
-  if (operation.kind === 'forget')
+  if (operation.kind === 'forget' && operation.state === 'ok')
     return (
       <p>
         <a href={href('repository')}>Look at what is forgotten</a>
       </p>
     )
-  const backup = operation.request['backup']
-  if (typeof backup !== 'string') return null
+  const { backup, backups } = operation.request
+  const [only, ...others] = Array.isArray(backups) ? (backups as readonly unknown[]) : [backup]
+  if (typeof only !== 'string' || others.length > 0) return null
   return (
     <p>
-      <a href={href('backups', backup)}>Back to backup {backup}</a>
+      <a href={href('backups', only)}>Back to backup {only}</a>
     </p>
   )
 }

@@ -5,6 +5,7 @@ import { displayName } from '../../core/sql.ts'
 import { formatBytes, formatSeconds, plural } from '../../core/units.ts'
 import { HOLD } from '../../core/retention.ts'
 import type { BackupResult } from '../../operations/backup.ts'
+import { answerWithRequests } from '../answer-with-requests.ts'
 import { collect, exitCodeOf } from '../command.ts'
 import { dayToCome } from '../day-to-come.ts'
 import { findLocal } from '../find-local.ts'
@@ -83,7 +84,7 @@ export const addBackup: AddCommand = (program, run) => {
           const { pin } = await import('../../operations/pin.ts')
           await pin(ctx, { backup: result.summary.id, reason: HOLD, until })
         }
-        c.output.answer(result, () => describe(result))
+        answerWithRequests(c, result, () => describe(result))
         return exitCodeOf(result.findings)
 
         async function fromServer(): Promise<BackupResult> {

@@ -1,6 +1,7 @@
 import { PermafrostError } from '../../core/errors.ts'
 import { formatBytes, parseBytes, plural } from '../../core/units.ts'
 import type { CopyPlan, CopyResult } from '../../operations/copy.ts'
+import { answerWithRequests } from '../answer-with-requests.ts'
 import { chosenBackups } from '../chosen-backups.ts'
 import { collect } from '../command.ts'
 import type { AddCommand } from '../command.ts'
@@ -47,7 +48,7 @@ export const addCopy: AddCommand = (program, run) => {
           const { plan } = prepared
           copies.push({ plan, ...(!options.dryRun && { result: await prepared.run() }) })
         }
-        c.output.answer({ copies }, () => copies.flatMap(describe))
+        answerWithRequests(c, { copies }, () => copies.flatMap(describe))
         return 0
       }),
     )

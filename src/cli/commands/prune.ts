@@ -2,6 +2,7 @@ import { PermafrostError } from '../../core/errors.ts'
 import { formatBytes, parseDuration, plural } from '../../core/units.ts'
 import type { PreparedPrune } from '../../operations/prune.ts'
 import type { Collected } from '../../repository/collector.ts'
+import { answerWithRequests } from '../answer-with-requests.ts'
 import type { AddCommand } from '../command.ts'
 import type { Composition } from '../compose.ts'
 import { confirmPlan } from '../confirm.ts'
@@ -39,7 +40,7 @@ export const addPrune: AddCommand = (program, run) => {
           { minAge: secondsOf(options.minAge), confirmed: isConfirmed(options.confirm, repository.format.id) },
         )
         if (options.dryRun) {
-          c.output.answer({ plan: planJson(prepared) }, () => describePlan(prepared))
+          answerWithRequests(c, { plan: planJson(prepared) }, () => describePlan(prepared))
           return 0
         }
         if (prepared.plan.dead.size > 0) {
@@ -47,7 +48,7 @@ export const addPrune: AddCommand = (program, run) => {
           await confirmPlan(c, 'delete it')
         }
         const collected = await prepared.run()
-        c.output.answer({ plan: planJson(prepared), collected }, () => describe(collected))
+        answerWithRequests(c, { plan: planJson(prepared), collected }, () => describe(collected))
         return 0
       }),
     )

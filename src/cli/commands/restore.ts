@@ -11,6 +11,7 @@ import type { PostHogAnswer } from '../../operations/check-posthog.ts'
 import type { Context } from '../../operations/context.ts'
 import type { RestoreResult } from '../../operations/restore.ts'
 import type { RestoreSource } from '../../operations/restore-source.ts'
+import { answerWithRequests } from '../answer-with-requests.ts'
 import { collect, exitCodeOf } from '../command.ts'
 import type { AddCommand } from '../command.ts'
 import { confirmByName } from '../confirm.ts'
@@ -94,7 +95,7 @@ export const addRestore: AddCommand = (program, run) => {
         if (replaced !== undefined) await confirmByName(c, { name: replaced, given: options.confirm, act: 'replace' })
         const result = await prepared.run()
         const answers = options.profile ? await askPostHog(ctx, result) : undefined
-        c.output.answer({ ...result, ...(answers && { answers }) }, () => [
+        answerWithRequests(c, { ...result, ...(answers && { answers }) }, () => [
           ...describe(result),
           ...(answers ?? []).flatMap(describeAnswer),
         ])

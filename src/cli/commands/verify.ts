@@ -3,6 +3,7 @@ import { parseSelector } from '../../core/selector.ts'
 import { formatBytes, plural } from '../../core/units.ts'
 import { verify, VERIFY_LEVELS } from '../../operations/verify.ts'
 import type { VerifyLevel, VerifyResult } from '../../operations/verify.ts'
+import { answerWithRequests } from '../answer-with-requests.ts'
 import { chosenBackups } from '../chosen-backups.ts'
 import { collect, exitCodeOf } from '../command.ts'
 import type { AddCommand } from '../command.ts'
@@ -52,7 +53,7 @@ export const addVerify: AddCommand = (program, run) => {
             record: options.record,
           },
         )
-        c.output.answer(result, () => describe(result))
+        answerWithRequests(c, result, () => describe(result))
         return exitCodeOf(result.findings)
       }),
     )

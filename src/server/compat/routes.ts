@@ -2,15 +2,17 @@ import type { Context, Hono } from 'hono'
 import { PermafrostError, toPermafrostError } from '../../core/errors.ts'
 import { parseSelector, selects } from '../../core/selector.ts'
 import { isMergeTree, readCatalog } from '../../engine/catalog.ts'
+import type { Audited } from '../app.ts'
 import type { Principal } from '../auth.ts'
 import type { ListedBackupAnswer } from '../contract/backups.ts'
 import type { OperationState } from '../contract/operations.ts'
 import type { Scope } from '../contract/shapes.ts'
 import type { EngineLease } from '../engine-lease.ts'
+import { problemOf } from '../problem.ts'
 import { commandOf, parseCommand } from './command.ts'
 import type { CompatCommand } from './command.ts'
 import { runCommand, scopeOfCommand } from './run-command.ts'
-import type { CompatContext } from './run-command.ts'
+import type { CompatContext, Taken } from './run-command.ts'
 
 export interface CompatRoutes extends CompatContext {
   readonly engines: EngineLease
@@ -18,8 +20,8 @@ export interface CompatRoutes extends CompatContext {
   /** Patterns of the tables that are backed up. */
   readonly tables: () => readonly string[]
   readonly guard: (c: Context, scope: Scope) => Principal
-  /** Writes down who changed what. */
-  readonly audit: (c: Context, who: Principal, command: string) => void
+  /** Writes down who changed what, or wanted to. */
+  readonly audit: (c: Context, entry: Pick<Audited, 'by' | 'outcome'> & { readonly command: string }) => void
 }
 
 interface Entry {
@@ -39,14 +41,23 @@ const MOST_ENTRIES = 1000
 export function addCompatRoutes(app: Hono, routes: CompatRoutes): void {
   const { guard, jobs, clock } = routes
   const entries: Entry[] = []
-  const take = async (c: Context, command: CompatCommand) => {
-    const who = guard(c, scopeOfCommand(command))
-    routes.audit(c, who, command.text)
-    const { name, operation } = await runCommand(command, who, routes)
-    if (operation !== undefined) await jobs.begun(operation)
-    entries.push({ command: command.text, start: stamp(clock().toISOString()), operation })
-    if (entries.length > MOST_ENTRIES) entries.shift()
-    return { name, operation }
+  const take = async (c: Context, command: CompatCommand): Promise<Taken> => {
+    let by = 'nobody'
+    let outcome = 202
+    try {
+      by = guard(c, 'read').name
+      const who = guard(c, scopeOfCommand(command))
+      const taken = await runCommand(command, who, routes)
+      if (taken.operation !== undefined) await jobs.begun(taken.operation)
+      entries.push({ command: command.text, start: stamp(clock().toISOString()), operation: taken.operation })
+      if (entries.length > MOST_ENTRIES) entries.shift()
+      return taken
+    } catch (error) {
+      outcome = problemOf(error).status
+      throw error
+    } finally {
+      routes.audit(c, { by, outcome, command: command.text })
+    }
   }
   const acknowledge = async (c: Context, verb: string): Promise<Response> => {
     const given = new Map(Object.entries(c.req.query()).map(([key, value]) => [key.replaceAll('_', '-'), value]))

@@ -1,12 +1,15 @@
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { freePort } from '../../../src/engine/free-port.ts'
+import type { Certificate } from './certificate.ts'
 import { hasServer, ownedByServer, removeDirectory, serverDirectory, serverUser } from './server-process.ts'
 
 const run = promisify(execFile)
@@ -35,8 +38,8 @@ export const hasCeph = hasServer('/usr/bin/radosgw', 'S3 by Ceph (apt-get instal
 
 const OWNER: S3Keys = { 'access-key-id': 'OWNERACCESSKEY', 'secret-access-key': 'owner-hunter2-owner-hunter2' }
 
-/** Start Ceph on free ports, as an ordinary user; its daemons are ended by their own process ids. */
-export async function startCeph(): Promise<Ceph> {
+/** Start Ceph on free ports, as an ordinary user; its daemons are ended by their own process ids. Over TLS with a certificate. */
+export async function startCeph(certificate?: Certificate): Promise<Ceph> {
   const directory = serverDirectory('ceph')
   for (const name of ['mon', 'osd', 'rgw', 'run']) {
     mkdirSync(join(directory, name))
@@ -45,7 +48,7 @@ export async function startCeph(): Promise<Ceph> {
   const [monitor, gateway] = [await freePort(), await freePort()]
   const configuration = join(directory, 'ceph.conf')
   const cluster = randomUUID()
-  writeFileSync(configuration, cephConf({ directory, monitor, gateway, cluster }))
+  writeFileSync(configuration, cephConf({ directory, monitor, cluster, frontend: frontendAt(gateway, certificate) }))
   const { uid, gid } = serverUser
   const as = process.getuid?.() === 0 ? { uid, gid } : {}
   const tool = async (command: string, ...args: readonly string[]): Promise<string> =>
@@ -79,14 +82,15 @@ export async function startCeph(): Promise<Ceph> {
   }
   await user('owner', OWNER)
   daemon('radosgw', '-n', 'client.admin')
-  const endpoint = `http://127.0.0.1:${gateway}`
-  await until(() => fetch(endpoint))
+  const endpoint = `${certificate ? 'https' : 'http'}://127.0.0.1:${gateway}`
+  await until(() => connection(gateway))
   const client = (keys = OWNER): S3Client =>
     new S3Client({
       endpoint,
       region: 'us-east-1',
       forcePathStyle: true,
       credentials: { accessKeyId: keys['access-key-id'], secretAccessKey: keys['secret-access-key'] },
+      ...(certificate && { requestHandler: { httpsAgent: { ca: certificate.certificate } } }),
     })
   return {
     endpoint,
@@ -123,9 +127,21 @@ async function until(work: () => Promise<unknown>): Promise<void> {
   }
 }
 
+/** An answer is none: with TLS, who asks would have to trust it. */
+async function connection(port: number): Promise<void> {
+  const socket = connect({ host: '127.0.0.1', port })
+  await once(socket, 'connect').finally(() => socket.destroy())
+}
+
+function frontendAt(port: number, certificate: Certificate | undefined): string {
+  if (!certificate) return `beast endpoint=127.0.0.1:${port}`
+  const { certificateFile, keyFile } = certificate
+  return `beast ssl_endpoint=127.0.0.1:${port} ssl_certificate=${certificateFile} ssl_private_key=${keyFile}`
+}
+
 /** The short intervals are what makes it start in seconds. */
-function cephConf(at: { directory: string; monitor: number; gateway: number; cluster: string }): string {
-  const { directory, monitor, gateway, cluster } = at
+function cephConf(at: { directory: string; monitor: number; frontend: string; cluster: string }): string {
+  const { directory, monitor, frontend, cluster } = at
   return `[global]
 fsid = ${cluster}
 mon_host = [v2:127.0.0.1:${monitor}]
@@ -160,7 +176,7 @@ osd_data = ${directory}/osd
 osd_objectstore = memstore
 memstore_device_bytes = 8589934592
 [client]
-rgw_frontends = beast endpoint=127.0.0.1:${gateway}
+rgw_frontends = ${frontend}
 rgw_data = ${directory}/rgw
 rgw_crypt_require_ssl = false
 rgw_crypt_s3_kms_backend = testing

@@ -1,8 +1,11 @@
 import { createHash, createVerify, generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { readFileSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
+import type { Certificate } from './certificate.ts'
 
 /**
  * The part of Google's JSON API that stores need, in memory, by its documentation:
@@ -38,7 +41,14 @@ class Refusal extends Error {
   }
 }
 
-export async function startGcs(): Promise<Gcs> {
+export interface GcsOptions {
+  /** Over TLS with this certificate. */
+  readonly certificate?: Certificate
+  /** What time it is there. */
+  readonly clock?: () => number
+}
+
+export async function startGcs({ certificate, clock = Date.now }: GcsOptions = {}): Promise<Gcs> {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const objects = new Map<string, GcsObject>()
   let generation = 0
@@ -50,7 +60,7 @@ export async function startGcs(): Promise<Gcs> {
     const refusal = new Refusal(401, 'authError', 'Invalid Credentials')
     if (!signed.verify(publicKey, signature, 'base64url')) throw refusal
     const { iss, exp, scope } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as Record<string, string>
-    if (Number(exp) * 1000 < Date.now() || !scope?.endsWith('/devstorage.read_write')) throw refusal
+    if (Number(exp) * 1000 < clock() || !scope?.endsWith('/devstorage.read_write')) throw refusal
     return iss ?? ''
   }
 
@@ -70,7 +80,7 @@ export async function startGcs(): Promise<Gcs> {
       size: String(data.length),
       md5Hash,
       generation: String(++generation),
-      updated: new Date().toISOString(),
+      updated: new Date(clock()).toISOString(),
     }
     const resource = { kind: 'storage#object', storageClass: 'STANDARD', ...metadata, name, ...own }
     objects.set(name, { data, resource, kmsKeyName: query.get('kmsKeyName') ?? undefined })
@@ -100,6 +110,7 @@ export async function startGcs(): Promise<Gcs> {
     response.writeHead(headers.range === undefined ? 200 : 206, {
       'content-length': bytes.length,
       'x-goog-stored-content-length': data.length,
+      'x-goog-generation': resource['generation'],
       'x-goog-hash': `md5=${resource['md5Hash']}`,
       ...(headers.range !== undefined && { 'content-range': `bytes ${first}-${end - 1}/${data.length}` }),
     })
@@ -126,7 +137,7 @@ export async function startGcs(): Promise<Gcs> {
     else json(response, 200, found.resource)
   }
 
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
     serve(request, response).catch((error: unknown) => {
       if (!(error instanceof Refusal)) {
         response.destroy()
@@ -136,12 +147,15 @@ export async function startGcs(): Promise<Gcs> {
       const { status: code, reason, message } = error
       json(response, code, { error: { code, message, errors: [{ domain: 'global', reason, message }] } })
     })
-  })
+  }
+  const server = certificate
+    ? createSecureServer({ cert: certificate.certificate, key: readFileSync(certificate.keyFile) }, answer)
+    : createServer(answer)
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const { port } = server.address() as AddressInfo
   return {
     port,
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint: `${certificate ? 'https' : 'http'}://127.0.0.1:${port}`,
     objects,
     account: (name) =>
       JSON.stringify({

@@ -74,7 +74,7 @@ export function proofMarkdown(proof: Proof): string {
     return row([`\`${what}\``, wall.toFixed(2), (bytes / 1e6 / wall).toFixed(0), ...used])
   })
   return [
-    `${machine}, ${rounds} interleaved rounds, medians. An encrypted repository on the same disk. CPU and memory are of Permafrost’s own process; ClickHouse’s are not in it.`,
+    `${machine}, ${rounds} interleaved rounds, medians. An encrypted repository on the same disk. CPU and memory are of Permafrost’s own process; ClickHouse’s are not in it. \`query\` and \`drill\` start a ClickHouse of their own each time; the others use the one that runs, whose backup is not encrypted.`,
     '',
     `### Asking: ${size(events)} of events, and a table of ${size(lookup)}; every answer equals the live engine’s`,
     '',

@@ -42,6 +42,7 @@ export function agentPorts(c: Composition, flags: AgentFlags): AgentPorts {
       }))
     },
     openEngine: () => c.fresh().engine(),
+    storeUsage: () => c.meter.usage(),
   }
 }
 

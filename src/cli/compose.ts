@@ -69,6 +69,14 @@ const MEMORY_OF_A_WORKER = 96 << 20
 
 /** THE composition root: the only place that reads the environment, the clock and random, and makes adapters. */
 export function compose(globals: Globals, process_: Process, signal: AbortSignal): Composition {
+  return composeWith(globals, process_, { signal, meter: createMeter(() => new Date()) })
+}
+
+function composeWith(
+  globals: Globals,
+  process_: Process,
+  { signal, meter }: { readonly signal: AbortSignal; readonly meter: Meter },
+): Composition {
   const output = createOutput({
     json: globals.json ?? false,
     quiet: globals.quiet ?? false,
@@ -77,7 +85,6 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     stderr: process_.stderr,
   })
   const clock = () => new Date()
-  const meter = createMeter(clock)
   const progress = createProgress({
     mode: progressMode(globals, process_),
     output,
@@ -157,7 +164,7 @@ export function compose(globals: Globals, process_: Process, signal: AbortSignal
     repositoryAt,
     base,
     engine: openEngine,
-    fresh: () => compose(globals, process_, signal),
+    fresh: () => composeWith(globals, process_, { signal, meter }),
     context: async (purpose) => ({ ...base(), repository: await repository(purpose), engine: await openEngine() }),
     [Symbol.asyncDispose]: async () => {
       progress.end()

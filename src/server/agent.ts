@@ -39,7 +39,7 @@ export interface Agent {
  * @throws CONFIG_INVALID for a public address without tokens and TLS, CONFLICT when the port is taken
  */
 export async function startAgent(outer: AgentPorts): Promise<Agent> {
-  const metrics = createMetrics(outer.version)
+  const metrics = createMetrics(outer.version, outer.storeUsage)
   const ports = metered(outer, metrics)
   const { clock, random, log, hostname } = ports
   let settings = ports.settings()

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import { backupTime } from '../core/backup-id.ts'
+import type { Meter } from '../storage/meter.ts'
 import type { EndedCall } from '../storage/tell-calls.ts'
 import { SCHEDULED_KINDS } from './contract/agent.ts'
 import type { Operation } from './contract/operations.ts'
@@ -21,7 +22,7 @@ export interface Metrics {
 const DONE = new Set(['ok', 'incomplete'])
 
 /** Metrics of an agent; names end in their units, as Prometheus asks for. */
-export function createMetrics(version: string): Metrics {
+export function createMetrics(version: string, storeUsage: Meter['usage']): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const gauge = (name: string, help: string, labelNames: readonly string[] = []) =>
@@ -42,6 +43,10 @@ export function createMetrics(version: string): Metrics {
   const copiedUpTo = gauge('copied_newest_timestamp_seconds', 'When the newest of them was made.', ['store'])
   const requests = counter('storage_requests_total', 'Calls of a store.', ['store', 'method', 'outcome'])
   const bytes = counter('storage_bytes_total', 'Bytes to and from a store.', ['store', 'direction'])
+  const retries = counter('storage_retries_total', 'Requests that failed and were tried again.', ['method'])
+  const throttles = counter('storage_throttles_total', 'Of these, those after a store had asked for patience.', [
+    'method',
+  ])
 
   const backups = gauge('backups', 'Backups in the repository.')
   const proven = gauge('backups_proven', 'Backups that were read back to the last byte, and were right.')
@@ -81,6 +86,12 @@ export function createMetrics(version: string): Metrics {
       const { rss, heapUsed } = process.memoryUsage()
       memory.set({ kind: 'resident' }, rss)
       memory.set({ kind: 'heap' }, heapUsed)
+      retries.reset()
+      throttles.reset()
+      for (const [method, usage] of Object.entries(storeUsage())) {
+        retries.inc({ method }, usage.retries)
+        throttles.inc({ method }, usage.throttles)
+      }
       return registry.metrics()
     },
     stored: (store, { kind, outcome, received, sent }) => {

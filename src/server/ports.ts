@@ -3,6 +3,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { Context } from '../operations/context.ts'
 import type { CopyPlace } from '../operations/status.ts'
 import type { Purpose, Repository } from '../repository/repository.ts'
+import type { Meter } from '../storage/meter.ts'
 import type { ScheduledKind } from './contract/agent.ts'
 import type { AnswerOf } from './contract/routes.ts'
 import type { Log } from './log.ts'
@@ -53,4 +54,6 @@ export interface AgentPorts extends Omit<Context, 'repository' | 'engine' | 'emi
   /** Where copies go, to be written to. */
   readonly copyPlaces: () => readonly CopyPlace[]
   readonly openEngine: () => Promise<Engine>
+  /** What the stores were asked for since the agent began, tries that failed included. */
+  readonly storeUsage: Meter['usage']
 }

@@ -3,13 +3,14 @@ import { pause } from './pause.ts'
 import { TO_THE_END } from './storage.ts'
 import type { CallOptions, Range, Storage } from './storage.ts'
 import { FAILURES, StorageError } from './storage-error.ts'
+import type { StorageFailure } from './storage-error.ts'
 
 export interface RetryOptions {
   /** Milliseconds that one call is tried again for. */
   readonly patience: number
   readonly clock: () => Date
   readonly random: (size: number) => Uint8Array
-  readonly onRetry?: ((kind: RequestKind) => void) | undefined
+  readonly onRetry?: ((kind: RequestKind, why: StorageFailure) => void) | undefined
 }
 
 /** Milliseconds. The first wait is at most this, each further one at most twice the one before. */
@@ -37,7 +38,7 @@ export function withRetry(storage: Storage, options: RetryOptions): Storage {
         if (!(error instanceof StorageError) || !FAILURES[error.failure].retryable) throw error
         const wait = Math.max(error.retryAfter ?? 0, fullJitter(tries++, options.random))
         if (options.clock().getTime() - since + wait > options.patience) throw gaveUp(error, tries)
-        options.onRetry?.(kind)
+        options.onRetry?.(kind, error.failure)
         await pause(wait, signal)
       },
     }

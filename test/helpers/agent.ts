@@ -76,6 +76,7 @@ export async function testAgent(
     openRepository: async () => repository,
     copyPlaces: () => [],
     openEngine: () => embeddedEngine({ path: join(bench.directory, engine), random: randomBytes }),
+    storeUsage: () => ({}),
     ...ports,
   })
   const send = (path: string, init: RequestInit = {}) => fetch(`${agent.url}${path}`, init)

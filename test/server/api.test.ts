@@ -6,6 +6,8 @@ import { logEntry, operation as operationSchema } from '../../src/server/contrac
 import type { Operation } from '../../src/server/contract/operations.ts'
 import { API, ROUTES } from '../../src/server/contract/routes.ts'
 import { problem } from '../../src/server/contract/shapes.ts'
+import { createMetrics } from '../../src/server/metrics.ts'
+import { createMeter } from '../../src/storage/meter.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 import { flipByte } from '../helpers/damage.ts'
 import type { BackupResult } from '../../src/operations/backup.ts'
@@ -357,5 +359,16 @@ describe('the metrics', () => {
     expect(value(`permafrost_storage_bytes_total{store="${store}",direction="out"}`)).toBeGreaterThan(1000)
     expect(value('permafrost_memory_bytes{kind="resident"}')).toBeGreaterThan(1e6)
     expect(value('permafrost_last_drill_passed')).toBe(1)
+  })
+
+  it('tell how often a store was asked again, and how often it had asked for patience', async () => {
+    const meter = createMeter(() => new Date())
+    const metrics = createMetrics('test', () => meter.usage())
+    meter.retried('put', 'busy')
+    meter.retried('put', 'broken')
+    for (const text of [await metrics.text(), await metrics.text()]) {
+      expect(text).toContain('permafrost_storage_retries_total{method="put"} 2\n')
+      expect(text).toContain('permafrost_storage_throttles_total{method="put"} 1\n')
+    }
   })
 })

@@ -280,7 +280,11 @@ describe('notices', () => {
         hostname: 'test',
         log: () => undefined,
       } as unknown as AgentPorts
-      const notices = observe(s.jobs, createMetrics('test'), { settings: () => s.settings, ports })
+      const notices = observe(
+        s.jobs,
+        createMetrics('test', () => ({})),
+        { settings: () => s.settings, ports },
+      )
       const until = async (count: number) => {
         while (told.length < count) await sleep(5)
       }

@@ -165,7 +165,7 @@ describe('the layers above a store', () => {
     await storage.get('a')
     await keysOf(storage)
     expect(meter.usage()).toMatchObject({
-      put: { requests: 2, retries: 1, bytes: 10 },
+      put: { requests: 2, retries: 1, throttles: 0, bytes: 10 },
       get: { requests: 1, retries: 0, bytes: 5 },
       list: { requests: 1, retries: 0, bytes: 0 },
     })

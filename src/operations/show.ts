@@ -1,3 +1,5 @@
+import { NO_DEFINITIONS } from '../core/definitions.ts'
+import type { Definitions } from '../core/definitions.ts'
 import type { Finding } from '../core/events.ts'
 import type {
   BackupSummary,
@@ -9,6 +11,8 @@ import type {
 } from '../core/manifest.ts'
 import { selectTables } from '../core/selector.ts'
 import type { Selector } from '../core/selector.ts'
+import { displayName } from '../core/sql.ts'
+import type { TableName } from '../core/sql.ts'
 import { readContents, readParts, readPartitions, readSchemas } from '../repository/backups.ts'
 import type { Repository } from '../repository/repository.ts'
 
@@ -17,12 +21,21 @@ export interface ShownBackup {
   readonly summary: BackupSummary
   readonly databases: readonly DatabaseEntry[]
   readonly tables: readonly ShownTable[]
+  /** What holds no rows of its own: views, dictionaries, queues; and, when no table was named, what belongs to the server. */
+  readonly definitions: readonly ShownDefinition[]
   readonly findings: readonly Finding[]
 }
 
 export interface ShownTable extends Omit<TableEntry, 'schema' | 'partitions'> {
   readonly schema?: TableSchema
   readonly partitions?: readonly ShownPartition[]
+}
+
+export interface ShownDefinition {
+  /** An engine such as `View` or `Kafka`, or `function`, `user` and the like. */
+  readonly kind: string
+  readonly name: string
+  readonly statements?: readonly string[]
 }
 
 export interface ShownPartition extends Omit<PartitionEntry, 'blocks' | 'digest'> {
@@ -47,7 +60,13 @@ export async function show(
   { backup, selector, detail, schema }: ShowOptions,
 ): Promise<ShownBackup> {
   const contents = await readContents(repository, backup.id)
-  const entries = selectTables(selector, contents.tables)
+  const { objects, server } = contents.definitions ?? NO_DEFINITIONS
+  const selected = new Set<TableName>(selectTables(selector, [...contents.tables, ...objects]))
+  const entries = contents.tables.filter((entry) => selected.has(entry))
+  const definitions = showDefinitions(
+    { objects: objects.filter((entry) => selected.has(entry)), server: selector.patterns.length === 0 ? server : [] },
+    schema,
+  )
   const partitions = detail === 'tables' ? [] : await readPartitions(repository, entries)
   const schemas = schema ? await readSchemas(repository, entries) : []
   const tables = await Promise.all(
@@ -64,7 +83,18 @@ export async function show(
       }
     }),
   )
-  return { summary: backup, databases: contents.databases, tables, findings: contents.findings }
+  return { summary: backup, databases: contents.databases, tables, definitions, findings: contents.findings }
+}
+
+function showDefinitions(
+  { objects, server }: Pick<Definitions, 'objects' | 'server'>,
+  withStatements: boolean,
+): readonly ShownDefinition[] {
+  const all = [
+    ...objects.map((entry) => ({ kind: entry.engine, name: displayName(entry), statements: [entry.create] })),
+    ...server,
+  ]
+  return all.map(({ kind, name, statements }) => ({ kind, name, ...(withStatements && { statements }) }))
 }
 
 async function showPartition(

@@ -5,6 +5,7 @@ import { rewriteCreate } from '../../src/core/rewrite-create.ts'
 import { displayName, identifier, join as joinSql, sql } from '../../src/core/sql.ts'
 import type { TableName } from '../../src/core/sql.ts'
 import { prepareRestore } from '../../src/operations/restore.ts'
+import { show } from '../../src/operations/show.ts'
 import { parseSelector } from '../../src/core/selector.ts'
 import type { Repository } from '../../src/repository/repository.ts'
 import { messages, workbench } from '../helpers/workbench.ts'
@@ -66,6 +67,19 @@ const prepare = (tables: readonly string[], wish = {}) =>
   prepareRestore(ctx, { backup: from, selector: parseSelector(tables), partitions: [], wish: { mode: 'all', ...wish } })
 
 describe('what holds no rows', () => {
+  it('is shown beside the tables, with its statements when they are wanted', async () => {
+    const shown = (tables: readonly string[], schema: boolean) =>
+      show(repository, { backup: from, selector: parseSelector(tables), detail: 'tables', schema })
+    const all = await shown([], false)
+    expect(all.definitions).toContainEqual({ kind: 'View', name: 'p.v' })
+    expect(all.definitions).toContainEqual({ kind: 'Kafka', name: 'p.queue' })
+    expect(await shown(['p.z'], true)).toMatchObject({
+      tables: [],
+      definitions: [{ kind: 'View', name: 'p.z', statements: [expect.stringContaining('CREATE VIEW p.z')] }],
+    })
+    await expect(shown(['p.zz'], true)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
   it('comes back in an order in which each finds what it needs', async () => {
     const prepared = await prepare([])
     const order = prepared.plan.steps.map(({ target: { name } }) => name.replace(/^\.inner_id\..*/, '.inner'))

@@ -4,6 +4,7 @@ import { formatBetween, formatCount, formatShare } from '../format.ts'
 import { Act } from '../parts/act.tsx'
 import { start } from '../start.ts'
 import { Changes } from '../parts/changes.tsx'
+import { Definitions } from '../parts/definitions.tsx'
 import { CommandLine } from '../parts/command-line.tsx'
 import { Ask } from '../parts/ask.tsx'
 import { Hold } from '../parts/hold.tsx'
@@ -57,6 +58,11 @@ export function BackupPage({ id }: { readonly id: string }) {
             <Section title="Tables">
               <TableTree backup={id} tables={value.tables} diff={diff.value} />
             </Section>
+            {value.definitions.length > 0 && (
+              <Section title="Definitions">
+                <Definitions definitions={value.definitions} />
+              </Section>
+            )}
             <Section title="Changes since the previous backup">
               <Loaded resource={diff}>{(compared) => <Changes diff={compared} />}</Loaded>
             </Section>

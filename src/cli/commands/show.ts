@@ -51,6 +51,7 @@ export const addShow: AddCommand = (program, run) => {
           ...drillLines(proof),
           '',
           ...tables(shown, c.output),
+          ...definitions(shown, c.output),
           ...details(shown, c.output),
           ...findings(shown, c.output),
         ])
@@ -115,6 +116,15 @@ function tables({ tables: shown }: ShownBackup, output: Output): readonly string
     entry.frozenAt,
   ])
   return table(output, TABLE_COLUMNS, rows)
+}
+
+/** Their statements, or a table of them. */
+function definitions({ definitions: list }: ShownBackup, output: Output): readonly string[] {
+  if (list.length === 0) return []
+  const statements = list.flatMap((entry) => (entry.statements ?? []).flatMap((statement) => ['', statement]))
+  if (statements.length > 0) return statements
+  const rows = list.map(({ name, kind }) => [name, kind])
+  return ['', ...table(output, [{ title: 'DEFINITION' }, { title: 'KIND' }], rows)]
 }
 
 function details({ tables: shown }: ShownBackup, output: Output): readonly string[] {

@@ -132,6 +132,9 @@ export const backupAnswer = z.object({
   ...known,
   databases: list(z.object({ name: z.string(), engine: z.string(), create: z.string() })),
   tables: list(table),
+  definitions: list(z.object({ kind: z.string(), name: z.string(), statements: list(z.string()).optional() })).describe(
+    'What holds no rows of its own, and, when no table was named, what belongs to the server.',
+  ),
   findings: list(finding),
 })
 

@@ -4,6 +4,8 @@ import { spawnSync } from 'node:child_process'
 export interface Usage {
   /** Seconds from start to end. */
   readonly wall: number
+  /** Seconds from its start until all that it wrote is on the disk: most tools end with it in memory. */
+  readonly durable: number
   /** Seconds of processor, in user and kernel mode, of the process and its children. */
   readonly cpu: number
   /** MiB: the largest resident set of any one process of it. */
@@ -17,7 +19,9 @@ begin = time.monotonic()
 child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 said = child.stderr.read()
 _, status, used = os.wait4(child.pid, 0)
-print(json.dumps({"wall": time.monotonic() - begin, "cpu": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss / 1024,
+wall = time.monotonic() - begin
+os.sync()
+print(json.dumps({"wall": wall, "durable": time.monotonic() - begin, "cpu": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss / 1024,
   "status": os.waitstatus_to_exitcode(status), "said": said.decode(errors="replace")[-2000:]}))
 `
 

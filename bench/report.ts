@@ -19,13 +19,13 @@ const HEADINGS: Readonly<Record<Step, string>> = {
   restore: 'restore',
 }
 
-/** Medians of seconds, with the ratio that Permafrost's time is of them; then processor and memory of the first backup. */
+/** Medians of seconds until everything is on the disk, with the ratio that Permafrost's time is of them; then what a tool takes by itself. */
 export function markdown(
   results: readonly Result[],
   run: { readonly machine: string; readonly rounds: number },
 ): string {
   const lines = [
-    `${run.machine}, ${run.rounds} interleaved rounds, medians. Behind each time: Permafrost’s as a part of it.`,
+    `${run.machine}, ${run.rounds} interleaved rounds, medians of seconds until everything is on the disk. Behind each: Permafrost’s as a part of it.`,
     '',
   ]
   for (const result of results) {
@@ -35,16 +35,17 @@ export function markdown(
       '',
       `Permafrost’s backups include FREEZE, ${median(freeze).toFixed(2)} s of its own.`,
       '',
-      `| | ${STEPS.map((step) => HEADINGS[step]).join(' | ')} | CPU s, first | CPU s, restore | MiB, most |`,
-      `|---|${'---:|'.repeat(STEPS.length + 3)}`,
+      `| | ${STEPS.map((step) => HEADINGS[step]).join(' | ')} | first, in memory | restore, in memory | CPU s, first | CPU s, restore | MiB, most |`,
+      `|---|${'---:|'.repeat(STEPS.length + 5)}`,
     )
     for (const peer of peersOf(result)) {
       const cells = STEPS.map((step) => cellOf(result, { peer, step }))
+      const inMemory = (['first', 'restore'] as const).map((step) => seconds(figure(result, { peer, step }, 'wall')))
       const used = [figure(result, { peer, step: 'first' }, 'cpu'), figure(result, { peer, step: 'restore' }, 'cpu')]
       const memory = Math.max(...result.usages.filter((usage) => usage.peer === peer).map((usage) => usage.memory))
       const inServer = result.usages.some((usage) => usage.peer === peer && usage.inServer)
       const tail = inServer ? ['in the server', '', ''] : [...used.map((value) => value.toFixed(1)), memory.toFixed(0)]
-      lines.push(`| ${[peer, ...cells, ...tail].join(' | ')} |`)
+      lines.push(`| ${[peer, ...cells, ...inMemory, ...tail].join(' | ')} |`)
     }
     lines.push('')
   }
@@ -56,10 +57,10 @@ export function chart(results: readonly Result[]): string {
   const bars: string[] = []
   let y = 10
   for (const result of results) {
-    bars.push(`<text x="10" y="${(y += 18)}" class="title">${result.title}, seconds</text>`)
+    bars.push(`<text x="10" y="${(y += 18)}" class="title">${result.title}, seconds until it is on the disk</text>`)
     for (const step of STEPS) {
       const rows = peersOf(result)
-        .map((peer) => ({ peer, seconds: figure(result, { peer, step }, 'wall') }))
+        .map((peer) => ({ peer, seconds: figure(result, { peer, step }, 'durable') }))
         .filter(({ seconds }) => Number.isFinite(seconds))
       const most = Math.max(...rows.map(({ seconds }) => seconds))
       bars.push(`<text x="10" y="${(y += 22)}">${HEADINGS[step]}</text>`)
@@ -80,6 +81,10 @@ export function chart(results: readonly Result[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="${y + 10}"><style>${style}</style>\n${bars.join('\n')}\n</svg>\n`
 }
 
+function seconds(value: number): string {
+  return Number.isFinite(value) ? value.toFixed(2) : '–'
+}
+
 interface Cell {
   readonly peer: string
   readonly step: Step
@@ -95,8 +100,8 @@ function figure(result: Result, { peer, step }: Cell, what: keyof Usage): number
 }
 
 function cellOf(result: Result, cell: Cell): string {
-  const seconds = figure(result, cell, 'wall')
-  if (!Number.isFinite(seconds)) return '–'
-  if (cell.peer === PERMAFROST) return `**${seconds.toFixed(2)}**`
-  return `${seconds.toFixed(2)} (${(figure(result, { ...cell, peer: PERMAFROST }, 'wall') / seconds).toFixed(2)})`
+  const taken = figure(result, cell, 'durable')
+  if (!Number.isFinite(taken)) return '–'
+  if (cell.peer === PERMAFROST) return `**${taken.toFixed(2)}**`
+  return `${taken.toFixed(2)} (${(figure(result, { ...cell, peer: PERMAFROST }, 'durable') / taken).toFixed(2)})`
 }

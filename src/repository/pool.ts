@@ -156,6 +156,8 @@ function workerThreads(host: Host, { workers, signal }: PoolOptions) {
     for (const worker of all) void worker.terminate()
   }
   signal?.addEventListener('abort', stop, { once: true })
+  // There will be work for one, and it takes a tenth of a second to start; the others start when there is work for them.
+  idle.push(start())
 
   return {
     run: (task: TaskName, job: unknown): Promise<unknown> => {

@@ -40,7 +40,7 @@ export function markdown(
     )
     for (const peer of peersOf(result)) {
       const cells = STEPS.map((step) => cellOf(result, { peer, step }))
-      const inMemory = (['first', 'restore'] as const).map((step) => seconds(figure(result, { peer, step }, 'wall')))
+      const inMemory = (['first', 'restore'] as const).map((step) => inSeconds(figure(result, { peer, step }, 'wall')))
       const used = [figure(result, { peer, step: 'first' }, 'cpu'), figure(result, { peer, step: 'restore' }, 'cpu')]
       const memory = Math.max(...result.usages.filter((usage) => usage.peer === peer).map((usage) => usage.memory))
       const inServer = result.usages.some((usage) => usage.peer === peer && usage.inServer)
@@ -81,7 +81,7 @@ export function chart(results: readonly Result[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="${y + 10}"><style>${style}</style>\n${bars.join('\n')}\n</svg>\n`
 }
 
-function seconds(value: number): string {
+function inSeconds(value: number): string {
   return Number.isFinite(value) ? value.toFixed(2) : '–'
 }
 

@@ -108,7 +108,7 @@ async function prove(): Promise<Proof> {
 /** Wide events as PostHog has them, six months of them; and a table of a hundred parts, a row of which is looked up. */
 function makeData(): readonly Sql[] {
   const months = Array.from({ length: 6 }, (_, month) => month)
-  const rows = Math.round(500_000 * scale)
+  const rows = Math.round(560_000 * scale)
   const inserts = months.flatMap((month) =>
     [0, 1, 2].map((n) => events({ from: (month * 3 + n) * rows, rows, firstMonth: month, months: 1 })),
   )

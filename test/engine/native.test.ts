@@ -46,8 +46,8 @@ afterAll(() => bench[Symbol.asyncDispose]())
 const contextOf = (repository: Repository): TestContext => bench.context(engine, repository)
 const make = (ctx: TestContext, { to = 'disk:backups/permafrost', incremental = false } = {}) =>
   backupNative(ctx, { selector: parseSelector(['n.*']), tags: ['x'], to, incremental })
-const restore = async (ctx: TestContext, index: number, database?: string) => {
-  const backup = (await listNative(ctx.repository)).at(index)
+const restore = async (ctx: TestContext, wanted: string, database?: string) => {
+  const backup = (await listNative(ctx.repository)).find(({ id }) => id === wanted)
   if (!backup) throw new Error('no such native backup')
   const names = database === undefined ? {} : { as: { database } }
   return prepareNativeRestore(ctx, backup, { selector: parseSelector([]), names })
@@ -62,11 +62,11 @@ describe('a backup that the server makes by itself', () => {
     const tables = ['a', 'log', 'sums', 'v']
     const prints = (database: string) => Promise.all(tables.map((name) => fingerprint(engine, { database, name })))
     const before = await prints('n')
-    await (await restore(ctx, 0, 'beside')).run()
+    await (await restore(ctx, native.id, 'beside')).run()
     expect(await prints('beside')).toEqual(before)
-    await expect(restore(ctx, 0)).rejects.toMatchObject({ code: 'CONFLICT' })
+    await expect(restore(ctx, native.id)).rejects.toMatchObject({ code: 'CONFLICT' })
     await engine.run('DROP DATABASE n SYNC')
-    await (await restore(ctx, 0)).run()
+    await (await restore(ctx, native.id)).run()
     expect(await prints('n')).toEqual(before)
   })
 
@@ -76,10 +76,12 @@ describe('a backup that the server makes by itself', () => {
     await engine.run("INSERT INTO n.a VALUES (5000, 'new')")
     const second = await make(ctx, { incremental: true })
     expect([first.native.base, second.native.base]).toEqual([undefined, first.native.id])
-    await (await restore(ctx, 1, 'second')).run()
+    await (await restore(ctx, second.native.id, 'second')).run()
     expect(await engine.value('SELECT max(k) FROM second.a')).toBe('5000')
     rmSync(join(backups, 'permafrost', first.native.id), { recursive: true })
-    await expect((await restore(ctx, 1, 'third')).run()).rejects.toMatchObject({ code: 'ENGINE_REFUSED' })
+    await expect((await restore(ctx, second.native.id, 'third')).run()).rejects.toMatchObject({
+      code: 'ENGINE_REFUSED',
+    })
   })
 
   it('is none when the server refuses it', async () => {

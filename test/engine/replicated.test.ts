@@ -42,7 +42,7 @@ describe.runIf(hasOldServer && hasZooKeeper)('replicated tables', () => {
     from = (await bench.context(first, repository).backup({ tables: ['posthog.*'] })).summary
   })
   afterAll(async () => {
-    for (const server of [first, second, zookeeper]) await server[Symbol.asyncDispose]()
+    for (const server of [first, second, zookeeper]) await server?.[Symbol.asyncDispose]()
     await bench[Symbol.asyncDispose]()
   })
 

@@ -57,7 +57,7 @@ export async function oldServer(directory: string, replica?: ReplicaOptions): Pr
   })
   const rows = (statement: string) => engine.query(trusted(statement))
   for (let tries = 0; ; tries++) {
-    const up = await rows('SELECT 1').then(
+    const up = await engine.query(trusted('SELECT 1'), { signal: AbortSignal.timeout(2000) }).then(
       () => true,
       () => false,
     )

@@ -60,6 +60,8 @@ function ask(port: number, word: string): Promise<string> {
   return new Promise((done) => {
     let answer = ''
     const socket = connect(port, '127.0.0.1', () => socket.write(word))
+    // A line that it takes while it starts may never be answered.
+    socket.setTimeout(1000, () => socket.destroy())
     socket.on('data', (chunk) => (answer += chunk.toString()))
     socket.on('close', () => done(answer))
     socket.on('error', () => done(''))

@@ -29,8 +29,8 @@ export function growthChart(sizes: readonly Size[]): string {
       `<rect x="${30 + (n % 2) * 380}" y="${HEIGHT + 62 + (n >> 1) * 18}" width="12" height="4" fill="${colorOf(n)}"/><text x="${48 + (n % 2) * 380}" y="${HEIGHT + 68 + (n >> 1) * 18}">${step}</text>`,
   )
   const panels = [
-    panel(sizes, { what: 'seconds', title: 'seconds', left: 50 }),
-    panel(sizes, { what: 'peakMemory', title: 'bytes of memory', left: 430 }),
+    panel(sizes, { what: 'seconds', title: 'seconds, by parts', left: 50 }),
+    panel(sizes, { what: 'peakMemory', title: 'bytes of memory, by parts', left: 430 }),
   ]
   const height = HEIGHT + 74 + Math.ceil(steps.length / 2) * 18
   return `<svg xmlns="http://www.w3.org/2000/svg" width="770" height="${height}"><style>text{font:12px system-ui,sans-serif;fill:#57606a}polyline{fill:none;stroke-width:2}.grid{stroke:#d0d7de}</style>\n${[...panels, ...legend].join('\n')}\n</svg>\n`
@@ -54,8 +54,7 @@ function panel(sizes: readonly Size[], { what, title, left }: Panel): string {
       `<line class="grid" x1="${left}" x2="${left + WIDTH}" y1="${y(value)}" y2="${y(value)}"/><text x="${left - 6}" y="${y(value) + 4}" text-anchor="end">10${superscript(Math.round(Math.log10(value)))}</text>`,
   )
   const ticks = sizes.map(
-    ({ parts }) =>
-      `<text x="${x(parts)}" y="${HEIGHT + 48}" text-anchor="middle">${parts.toLocaleString('en')} parts</text>`,
+    ({ parts }) => `<text x="${x(parts)}" y="${HEIGHT + 48}" text-anchor="middle">${parts.toLocaleString('en')}</text>`,
   )
   const lines = stepsOf(sizes).map((step, n) => {
     const points = sizes.map(({ parts, results }) => `${x(parts)},${y(results[step]?.[what] ?? 1)}`)

@@ -1,4 +1,5 @@
 import { PermafrostError } from '../core/errors.ts'
+import { failureSentence } from './failure-sentence.ts'
 import { networkError } from './network-error.ts'
 import { StorageError } from './storage-error.ts'
 import type { StorageFailure } from './storage-error.ts'
@@ -48,7 +49,8 @@ export function azureError(error: unknown, doing: string, location: string): Per
   const { statusCode, code, retryAfter } = factsOf(error)
   if (statusCode === undefined) return networkError(bare(error, code), location)
   const failure = CODES[code] ?? STATUSES[statusCode] ?? (statusCode >= 500 || statusCode < 300 ? 'broken' : 'refused')
-  return new StorageError(failure, `${sentence(failure, doing, location)} (${code ? `${code}, ` : ''}${statusCode})`, {
+  const tried = { doing, location, container: 'container' } as const
+  return new StorageError(failure, `${failureSentence(failure, tried)} (${code ? `${code}, ` : ''}${statusCode})`, {
     hint: HINTS[failure],
     retryAfter,
     cause: bare(error, code),
@@ -70,25 +72,6 @@ const NO_IDENTITY = new Set([
   'AuthenticationRequiredError',
   'CredentialUnavailableError',
 ])
-
-function sentence(failure: StorageFailure, doing: string, location: string): string {
-  switch (failure) {
-    case 'absent':
-      return `there is no such container: ${location}`
-    case 'unauthenticated':
-      return `${location} does not accept the credentials`
-    case 'forbidden':
-      return `the credentials may not ${doing} at ${location}`
-    case 'full':
-      return `no space left to ${doing} at ${location}`
-    case 'busy':
-    case 'broken':
-    case 'spoilt':
-    case 'refused':
-    case 'untrusted':
-      return `${location} did not ${doing}`
-  }
-}
 
 interface Facts {
   readonly statusCode: number | undefined

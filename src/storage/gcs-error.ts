@@ -1,3 +1,4 @@
+import { failureSentence } from './failure-sentence.ts'
 import { retryAfter } from './http-request.ts'
 import type { HttpAnswer } from './http-request.ts'
 import { networkError } from './network-error.ts'
@@ -26,7 +27,8 @@ export function gcsError(answer: HttpAnswer, doing: string, location: string): S
   const { message, reason } = said(answer)
   const failure = failureOf(answer.status, reason, message)
   const why = [reason, answer.status].filter(Boolean).join(', ')
-  return new StorageError(failure, `${sentence(failure, doing, location)} (${why})`, {
+  const tried = { doing, location, container: 'bucket' } as const
+  return new StorageError(failure, `${failureSentence(failure, tried)} (${why})`, {
     hint: HINTS[failure],
     retryAfter: retryAfter(answer.headers['retry-after']),
     cause: new Error(message),
@@ -56,24 +58,6 @@ function failureOf(status: number, reason: string, message: string): StorageFail
   if (status === 400 && /md5|crc32c/i.test(message)) return 'broken'
   // A success that is not the one that was asked for is an error in its clothes.
   return STATUSES[status] ?? (status >= 500 || status < 300 ? 'broken' : 'refused')
-}
-
-function sentence(failure: StorageFailure, doing: string, location: string): string {
-  switch (failure) {
-    case 'absent':
-      return `there is no such bucket: ${location}`
-    case 'unauthenticated':
-      return `${location} does not accept the credentials`
-    case 'forbidden':
-      return `the credentials may not ${doing} at ${location}`
-    case 'full':
-    case 'busy':
-    case 'broken':
-    case 'spoilt':
-    case 'refused':
-    case 'untrusted':
-      return `${location} did not ${doing}`
-  }
 }
 
 /** Errors are JSON, of media plain text. */

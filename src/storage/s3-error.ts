@@ -1,4 +1,5 @@
 import { PermafrostError } from '../core/errors.ts'
+import { failureSentence } from './failure-sentence.ts'
 import { networkError } from './network-error.ts'
 import { StorageError } from './storage-error.ts'
 import type { StorageFailure } from './storage-error.ts'
@@ -56,30 +57,12 @@ export function s3Error(error: unknown, doing: string, location: string): Permaf
   // Not a word of the store's: the network, or an answer that came broken.
   if (!told && CODES[name] === undefined) return networkError(causeOf(error), location)
   const failure = CODES[name] ?? STATUSES[status ?? 0] ?? ((status ?? 0) >= 500 ? 'broken' : 'refused')
-  return new StorageError(failure, `${sentence(failure, doing, location)} (${name}${status ? `, ${status}` : ''})`, {
+  const tried = { doing, location, container: 'bucket' } as const
+  return new StorageError(failure, `${failureSentence(failure, tried)} (${name}${status ? `, ${status}` : ''})`, {
     hint: hintFor(name, failure),
     retryAfter,
     cause: error,
   })
-}
-
-function sentence(failure: StorageFailure, doing: string, location: string): string {
-  switch (failure) {
-    case 'absent':
-      return `there is no such bucket: ${location}`
-    case 'unauthenticated':
-      return `${location} does not accept the credentials`
-    case 'forbidden':
-      return `the credentials may not ${doing} at ${location}`
-    case 'full':
-      return `no space left to ${doing} at ${location}`
-    case 'busy':
-    case 'broken':
-    case 'spoilt':
-    case 'refused':
-    case 'untrusted':
-      return `${location} did not ${doing}`
-  }
 }
 
 function hintFor(name: string, failure: StorageFailure): string | undefined {

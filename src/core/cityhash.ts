@@ -30,8 +30,8 @@ export interface CityHash {
   readonly arena: Uint8Array<ArrayBuffer>
   /** Begin the hash of a file: CityHash128 chained over blocks of 2,048 bytes, as in `checksums.txt`. */
   fileBegin(): void
-  /** Add `length` bytes at `offset` of the arena to the file. */
-  fileUpdate(offset: number, length: number): void
+  /** Add bytes to the file, no more than the arena holds. Those that lie in it are hashed where they lie. */
+  fileUpdate(bytes: Uint8Array): void
   /** The hash of the file. */
   fileEnd(): Hash128
   /** CityHash128 (version 1.0.2) of the first `length` bytes of the arena: the checksum of a compressed block. */
@@ -52,10 +52,15 @@ export function createCityHash(arenaBytes: number): CityHash {
   const { buffer } = wasm.memory
   const result = new DataView(buffer, 0, 16)
   const digest = (): Hash128 => hex(result.getBigUint64(8, true)) + hex(result.getBigUint64(0, true))
+  const arena = new Uint8Array(buffer, INPUT, arenaBytes)
   return {
-    arena: new Uint8Array(buffer, INPUT, arenaBytes),
+    arena,
     fileBegin: () => wasm.fileBegin(),
-    fileUpdate: (offset, length) => wasm.fileUpdate(INPUT + offset, length),
+    fileUpdate: (bytes) => {
+      if (bytes.buffer === buffer) return wasm.fileUpdate(bytes.byteOffset, bytes.length)
+      arena.set(bytes)
+      wasm.fileUpdate(INPUT, bytes.length)
+    },
     fileEnd: () => {
       wasm.fileEnd()
       return digest()
@@ -89,9 +94,7 @@ export function fileHash(bytes: Uint8Array): Hash128 {
   const hasher = (shared ??= createCityHash(SHARED_BYTES))
   hasher.fileBegin()
   for (let at = 0; at < bytes.length; at += SHARED_BYTES) {
-    const piece = bytes.subarray(at, at + SHARED_BYTES)
-    hasher.arena.set(piece)
-    hasher.fileUpdate(0, piece.length)
+    hasher.fileUpdate(bytes.subarray(at, at + SHARED_BYTES))
   }
   return hasher.fileEnd()
 }

@@ -101,11 +101,7 @@ async function writeRows(
       signal,
       settings,
     })) {
-      for (let at = 0; at < bytes.length; at += CHUNK) {
-        const piece = bytes.subarray(at, at + CHUNK)
-        hasher.arena.set(piece)
-        hasher.fileUpdate(0, piece.length)
-      }
+      for (let at = 0; at < bytes.length; at += CHUNK) hasher.fileUpdate(bytes.subarray(at, at + CHUNK))
       sha256.update(bytes)
       disk.write(file, bytes)
       size += bytes.length

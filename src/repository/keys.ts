@@ -1,8 +1,8 @@
 import { createHmac, createPrivateKey, createPublicKey, diffieHellman, scryptSync, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
-import { Corrupt, must } from '../core/corrupt.ts'
+import { Corrupt } from '../core/corrupt.ts'
 import { PermafrostError } from '../core/errors.ts'
-import { aead, deriveKey, TAG } from './seal.ts'
+import { aead, deriveKey } from './seal.ts'
 import type { Suite } from './seal.ts'
 
 /** What opens a repository's records: all of it with the owner's key, less of it with lesser ones. */
@@ -97,8 +97,8 @@ export function makeSlot(keys: Keys, { secret, role, label, created }: SlotOwner
     publicKey: base64(keys.publicKey),
     ...(role === 'owner' && keys.privateKey && { privateKey: base64(keys.privateKey) }),
   })
-  const { text, tag } = aead('aes-256-gcm', kek.subarray(0, 32)).seal(Buffer.from(plain), slotPlace(about))
-  return { about, check: slotCheck(kek).toString('base64'), keys: Buffer.concat([text, tag]).toString('base64') }
+  const sealed = aead('aes-256-gcm', kek.subarray(0, 32)).seal(Buffer.from(plain), slotPlace(about))
+  return { about, check: slotCheck(kek).toString('base64'), keys: base64(sealed) }
 }
 
 /** What came of trying a secret on a slot. */
@@ -117,9 +117,8 @@ export function openSlot(slot: Slot, secret: string): OpenedSlot {
   const expected = slotCheck(kek)
   if (check.length !== expected.length || !timingSafeEqual(check, expected)) return { outcome: 'wrong-secret' }
   const sealed = Buffer.from(slot.keys, 'base64')
-  must(sealed.length >= TAG, 'key slot is cut short')
   const cipher = aead('aes-256-gcm', kek.subarray(0, 32))
-  const plain = cipher.open(sealed.subarray(0, -TAG), sealed.subarray(-TAG), slotPlace(slot.about))
+  const plain = cipher.open(sealed, slotPlace(slot.about))
   const held = JSON.parse(Buffer.from(plain).toString()) as Readonly<Record<string, string | undefined>>
   const bytes = (name: string): Uint8Array => Buffer.from(held[name] ?? '', 'base64')
   return {
@@ -181,8 +180,8 @@ export function wrapSessionKey(
     'aes-256-gcm',
     boxKey(exchange(oneTime, keys.publicKey), { ephemeral, recipient: keys.publicKey }),
   )
-  const { text, tag } = cipher.seal(session.dataKey, sessionPlace(session.id))
-  return { session: session.id, ephemeral: base64(ephemeral), wrapped: Buffer.concat([text, tag]).toString('base64') }
+  const wrapped = cipher.seal(session.dataKey, sessionPlace(session.id))
+  return { session: session.id, ephemeral: base64(ephemeral), wrapped: base64(wrapped) }
 }
 
 /**
@@ -201,8 +200,7 @@ export function openSessionKey(keys: Keys, wrapped: SessionKey): Uint8Array {
     'aes-256-gcm',
     boxKey(exchange(keys.privateKey, ephemeral), { ephemeral, recipient: keys.publicKey }),
   )
-  const sealed = Buffer.from(wrapped.wrapped, 'base64')
-  return cipher.open(sealed.subarray(0, -TAG), sealed.subarray(-TAG), sessionPlace(wrapped.session))
+  return cipher.open(Buffer.from(wrapped.wrapped, 'base64'), sessionPlace(wrapped.session))
 }
 
 function slotKey(kdf: Kdf, secret: string): Buffer {

@@ -4,6 +4,7 @@ import { framesOf } from '../core/part-stream.ts'
 import type { FrameSpan } from '../core/part-stream.ts'
 import { MIB } from '../core/units.ts'
 import { packCipher } from './pack-format.ts'
+import { checkerArena } from './part-checker.ts'
 import type { PackCipher, PackKind } from './pack-format.ts'
 import type { Suite } from './seal.ts'
 
@@ -26,12 +27,14 @@ export interface PackSource {
     pack: PackToFetch,
     range: { readonly offset: number; readonly length: number },
   ): Promise<Uint8Array<ArrayBuffer> | undefined>
+  /** Nobody looks at these bytes any more. */
+  readonly done?: (bytes: Uint8Array<ArrayBuffer>) => void
 }
 
 /** Ranges are fetched this much at a time, one ahead of the one at hand. */
 const CHUNK = 8 * MIB
 
-/** A frame's plaintext, or why there is none. */
+/** A frame's plaintext, there until the next frame is asked for, or why there is none. */
 export type OpenedFrame =
   | { readonly outcome: 'opened'; readonly plain: Uint8Array }
   | { readonly outcome: 'lost'; readonly length: number; readonly why: string }
@@ -61,7 +64,7 @@ export function openFrames(opening: Opening, source: PackSource): OpenFrames {
 function openFrame(cipher: PackCipher, frame: FrameSpan, bytes: Uint8Array | undefined): Uint8Array | Corrupt {
   if (!bytes) return new Corrupt('missing')
   try {
-    const plain = cipher.open(bytes, { offset: frame.offset, role: 'body' })
+    const plain = cipher.open(bytes, { offset: frame.offset, role: 'body' }, checkerArena)
     return plain.length === frame.plain ? plain : new Corrupt('has another length')
   } catch (error) {
     if (error instanceof Corrupt) return error
@@ -90,6 +93,7 @@ async function* fetchFrames(segments: readonly Segment[], source: PackSource) {
         bytes: bytes && bytes.length >= start + frame.length ? bytes.subarray(start, start + frame.length) : undefined,
       }
     }
+    if (bytes) source.done?.(bytes)
   }
 }
 

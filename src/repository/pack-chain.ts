@@ -4,7 +4,7 @@ import { FRAME } from '../core/part-stream.ts'
 import { packCipher } from './pack-format.ts'
 import type { PackSecrets } from './pack-format.ts'
 import { packWriter } from './pack-writer.ts'
-import type { PackWriter } from './pack-writer.ts'
+import type { FinishedPack, PackWriter } from './pack-writer.ts'
 import { deriveKey } from './seal.ts'
 import type { Suite } from './seal.ts'
 
@@ -22,9 +22,9 @@ export interface PackJob {
 /** The side that puts packs. */
 export interface PackSink {
   /** A buffer for the next pack; waits while all of them are on their way. Rejects when a put has failed. */
-  buffer(): Promise<ArrayBuffer>
+  buffer(): Promise<ArrayBufferLike>
   /** Settles when the pack is stored; its buffer goes back to where it came from. */
-  put(pack: { readonly id: string; readonly bytes: Uint8Array<ArrayBuffer> }): Promise<void>
+  put(pack: FinishedPack): Promise<void>
 }
 
 /** A run of files on its way into packs: a frame is gathered in the arena and sealed when it is full. */

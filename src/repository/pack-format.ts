@@ -44,12 +44,13 @@ export interface PackSecrets {
 /** Seals and opens frames of one pack. */
 export interface PackCipher {
   readonly header: Uint8Array
-  seal(
-    plain: Uint8Array,
-    at: FramePlace,
-  ): { readonly word: Uint8Array; readonly text: Uint8Array; readonly tag: Uint8Array }
-  /** @throws Corrupt */
-  open(frame: Uint8Array, at: Pick<FramePlace, 'offset' | 'role'>): Uint8Array
+  /** Writes the frame to the start of `into`, which has room for it; returns its length. */
+  seal(plain: Uint8Array, at: FramePlace, into: Uint8Array): number
+  /**
+   * @param into memory to open it in; the plaintext may lie elsewhere all the same
+   * @throws Corrupt
+   */
+  open(frame: Uint8Array, at: Pick<FramePlace, 'offset' | 'role'>, into?: Uint8Array): Uint8Array
 }
 
 export interface FramePlace {
@@ -77,18 +78,19 @@ export function packCipher(header: PackHeader, secrets: PackSecrets): PackCipher
   }
   return {
     header: bytes,
-    seal: (plain, { offset, role, compressed = false }) => {
+    seal: (plain, { offset, role, compressed = false }, into) => {
       const payload = compressed ? zlib.zstdCompressSync(plain) : plain
       const word = Buffer.alloc(4)
       word.writeUInt32LE((payload.length | (compressed ? COMPRESSED : 0)) >>> 0)
-      const { text, tag } = cipherOf(role).seal(payload, { nonce: nonce(offset, role), context: [bytes, word] })
-      return { word, text, tag }
+      into.set(word)
+      cipherOf(role).seal(payload, { nonce: nonce(offset, role), context: [bytes, word] }, into.subarray(4))
+      return payload.length + FRAME_OVERHEAD
     },
-    open: (frame, { offset, role }) => {
+    open: (frame, { offset, role }, into) => {
       const { length, compressed } = readWord(frame)
       must(frame.length === length + FRAME_OVERHEAD, 'frame has another length than it says')
       const place = { nonce: nonce(offset, role), context: [bytes, frame.subarray(0, 4)] }
-      const plain = cipherOf(role).open(frame.subarray(4, 4 + length), frame.subarray(4 + length), place)
+      const plain = cipherOf(role).open(frame.subarray(4), place, into)
       return compressed ? decompress(plain, FRAME) : plain
     },
   }

@@ -28,6 +28,9 @@ export interface PartChecker {
 const NO_HASH = '0'.repeat(32)
 const hasher = createCityHash(FRAME)
 
+/** The memory in which files are hashed: a frame that is opened in it is not copied. Each frame takes the place of the last. */
+export const checkerArena: Uint8Array<ArrayBuffer> = hasher.arena
+
 /**
  * A checker for the part with this identity and these files.
  *
@@ -63,8 +66,7 @@ export function partChecker(k: string, files: readonly PartFile[]): PartChecker 
       hasher.fileBegin()
     },
     bytes: (piece) => {
-      hasher.arena.set(piece)
-      hasher.fileUpdate(0, piece.length)
+      hasher.fileUpdate(piece)
       if (pinned) identity.bytes(piece)
       own?.push(piece.slice())
     },

@@ -39,8 +39,8 @@ export interface PoolOptions {
 const BUFFERS = 2
 
 /**
- * The workers of a run. Every put and every fetch happens on this thread, where the storage is; only buffers travel, and they
- * travel by transfer, without a copy.
+ * The workers of a run. Every put and every fetch happens on this thread, where the storage is; only buffers travel, shared
+ * on their way out and transferred on their way in, without a copy.
  */
 export function openPool(options: PoolOptions): Pool {
   const packTarget = targetWithin(options)
@@ -94,7 +94,6 @@ function hostOf({ storage, source = storage, signal, onBytes }: PoolOptions): Ho
     put: async ({ id, bytes }) => {
       await storage.put(layout.packs.key(id), bytes, { ifAbsent: true, ...(signal && { signal }) })
       onBytes?.(bytes.length, 'out')
-      return bytes.buffer
     },
     fetch: async (pack, range) => {
       const key = (pack.kind === 'meta' ? layout.meta : layout.packs).key(pack.id)
@@ -136,7 +135,7 @@ function workerThreads(host: Host, { workers, signal }: PoolOptions) {
         running.get(worker)?.result.reject(receiveError(message.error))
         return next(worker)
       case 'put':
-        return reply(worker, message.call, host.put(message))
+        return reply(worker, message.call, host.put(message.pack))
       case 'fetch':
         return reply(worker, message.call, host.fetch(...message.args))
     }
@@ -175,15 +174,10 @@ function workerThreads(host: Host, { workers, signal }: PoolOptions) {
   }
 }
 
-async function reply(
-  worker: Worker,
-  call: number,
-  work: Promise<ArrayBuffer | Uint8Array<ArrayBuffer> | undefined>,
-): Promise<void> {
+async function reply(worker: Worker, call: number, work: Promise<Uint8Array<ArrayBuffer> | void>): Promise<void> {
   try {
     const value = await work
-    const buffer = value instanceof Uint8Array ? value.buffer : value
-    worker.postMessage({ type: 'answer', call, value } satisfies ToWorker, buffer ? [buffer] : [])
+    worker.postMessage({ type: 'answer', call, value } satisfies ToWorker, value ? [value.buffer] : [])
   } catch (error) {
     worker.postMessage({ type: 'refusal', call, error: sendError(error) } satisfies ToWorker)
   }

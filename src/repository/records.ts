@@ -1,7 +1,7 @@
 import zlib from 'node:zlib'
 import { Corrupt, must } from '../core/corrupt.ts'
 import { decompress } from './pack-format.ts'
-import { aead, deriveKey, sha256, TAG } from './seal.ts'
+import { aead, deriveKey, sha256 } from './seal.ts'
 import type { Keys } from './keys.ts'
 
 /** Larger records are refused before they are parsed. */
@@ -52,8 +52,8 @@ export function encodeRecord(
     const json = JSON.stringify(value)
     const cipher = cipherOf(header, reader, sealing.keys)
     if (!cipher) return json
-    const { text, tag } = cipher.seal(zlib.zstdCompressSync(json), place({ name, first, index }))
-    return Buffer.concat([text, tag]).toString('base64')
+    const sealed = cipher.seal(zlib.zstdCompressSync(json), place({ name, first, index }))
+    return Buffer.from(sealed).toString('base64')
   })
   const body = Buffer.from([first, ...lines, ''].join('\n'))
   const record = Buffer.concat([body, Buffer.from(lastLine(body))])
@@ -81,9 +81,7 @@ export function decodeRecord(name: RecordName, record: Uint8Array, keys: Keys): 
     if (reader !== 'anyone' && keys.suite !== 'none' && keys[reader].length === 0) return undefined
     const cipher = cipherOf(header, reader, keys)
     if (!cipher) return [section, parse(line)]
-    const sealed = Buffer.from(line, 'base64')
-    must(sealed.length >= TAG, 'sealed section is cut short')
-    const plain = cipher.open(sealed.subarray(0, -TAG), sealed.subarray(-TAG), place({ name, first, index }))
+    const plain = cipher.open(Buffer.from(line, 'base64'), place({ name, first, index }))
     return [section, parse(Buffer.from(decompress(plain, 64 * MAX_RECORD)).toString())]
   })
   return new Map(values.filter((value) => value !== undefined))

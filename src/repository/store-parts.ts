@@ -94,7 +94,7 @@ async function storeFile(
       const piece = hasher.arena.subarray(space.offset, space.offset + Math.min(left, space.length))
       const got = source(file.path, () => disk.readInto(handle, piece))
       if (got === 0) throw new SourceError(`${file.path} ends ${left} bytes early`)
-      hasher.fileUpdate(space.offset, got)
+      hasher.fileUpdate(piece.subarray(0, got))
       run.filled(hasher.arena, got)
       left -= got
     }

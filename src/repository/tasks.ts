@@ -8,6 +8,7 @@ import type { PackSource } from './open-frames.ts'
 import type { PackSink } from './pack-chain.ts'
 import type { PartCheck } from './part-checker.ts'
 import { packBufferSize } from './pack-writer.ts'
+import type { FinishedPack } from './pack-writer.ts'
 import { recodeParts } from './recode-parts.ts'
 import type { RecodeJob, RecodeResult } from './recode-parts.ts'
 import { scrubPacks } from './scrub-packs.ts'
@@ -36,8 +37,8 @@ export interface Tasks {
 
 /** What a worker may ask of its owner: bytes go out and come in there, workers do the arithmetic. */
 export interface Host extends PackSource {
-  /** Store a pack; settles with its buffer, to be used again. */
-  put(pack: { readonly id: string; readonly bytes: Uint8Array<ArrayBuffer> }): Promise<ArrayBuffer>
+  /** Store a pack, which stays as it is until that is done. */
+  put(pack: FinishedPack): Promise<void>
 }
 
 /**
@@ -54,9 +55,13 @@ export function localTasks({
   readonly host: Host
   readonly buffers: number
 }): Tasks {
+  // Made once on a thread, and shared with the one that puts them: each pack that changed hands would have V8 collect garbage.
+  const idle: ArrayBufferLike[] = []
+  const sink = ({ target }: { readonly target: number }) =>
+    bufferedSink(host, { idle, buffers, size: packBufferSize(target) })
   return {
     inspect: async ({ directories, files }) => directories.map((directory) => inspect(directory, { disk, files })),
-    store: (job) => storeParts(job, { disk, sink: bufferedSink(host, { buffers, size: packBufferSize(job.target) }) }),
+    store: (job) => storeParts(job, { disk, sink: sink(job) }),
     load: async (job) => {
       try {
         return await loadParts(job, { disk, source: host })
@@ -65,11 +70,7 @@ export function localTasks({
       }
     },
     scrub: (job) => scrubPacks(job, host),
-    recode: (job) =>
-      recodeParts(job, {
-        source: host,
-        sink: bufferedSink(host, { buffers, size: packBufferSize(job.to.target) }),
-      }),
+    recode: (job) => recodeParts(job, { source: host, sink: sink(job.to) }),
   }
 }
 
@@ -81,10 +82,18 @@ function inspect(directory: string, options: { readonly disk: Disk; readonly fil
   }
 }
 
-function bufferedSink(host: Host, { buffers, size }: { readonly buffers: number; readonly size: number }): PackSink {
-  const idle: ArrayBuffer[] = []
-  const waiting: PromiseWithResolvers<ArrayBuffer>[] = []
-  let made = 0
+interface Buffers {
+  /** Those of this thread that are not in use. */
+  readonly idle: ArrayBufferLike[]
+  readonly buffers: number
+  readonly size: number
+}
+
+function bufferedSink(host: Host, { idle, buffers, size }: Buffers): PackSink {
+  const waiting: PromiseWithResolvers<ArrayBufferLike>[] = []
+  // Of another size are those of a repository that was open before.
+  if (idle.some(({ byteLength }) => byteLength !== size)) idle.length = 0
+  let made = idle.length
   let failure: unknown
 
   return {
@@ -92,14 +101,15 @@ function bufferedSink(host: Host, { buffers, size }: { readonly buffers: number;
       if (failure !== undefined) throw failure
       const free = idle.pop()
       if (free) return free
-      if (made++ < buffers) return new ArrayBuffer(size)
-      const next = Promise.withResolvers<ArrayBuffer>()
+      if (made++ < buffers) return new SharedArrayBuffer(size)
+      const next = Promise.withResolvers<ArrayBufferLike>()
       waiting.push(next)
       return next.promise
     },
     put: async (pack) => {
       try {
-        const buffer = await host.put(pack)
+        await host.put(pack)
+        const { buffer } = pack.bytes
         const next = waiting.shift()
         if (next) next.resolve(buffer)
         else idle.push(buffer)

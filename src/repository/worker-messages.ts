@@ -1,5 +1,6 @@
 import { PermafrostError } from '../core/errors.ts'
 import type { ErrorCode, ErrorDetails } from '../core/errors.ts'
+import type { FinishedPack } from './pack-writer.ts'
 import type { Host, Tasks } from './tasks.ts'
 
 export type TaskName = keyof Tasks
@@ -10,7 +11,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'done'; readonly value: unknown }
   | { readonly type: 'failed'; readonly error: SentError }
-  | { readonly type: 'put'; readonly call: number; readonly id: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly type: 'put'; readonly call: number; readonly pack: FinishedPack }
   | { readonly type: 'fetch'; readonly call: number; readonly args: Parameters<Host['fetch']> }
 
 /** An error on its way between threads: structured clone keeps no class and no code. */

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { nodeDisk } from '../storage/node-disk.ts'
+import { giveBack } from './give-back.ts'
 import { localTasks } from './tasks.ts'
 import type { Host } from './tasks.ts'
 import { receiveError, sendError } from './worker-messages.ts'
@@ -11,15 +12,16 @@ const port = parentPort
 if (port) {
   const calls = new Map<number, PromiseWithResolvers<never>>()
   let last = 0
-  const call = <T>(message: (call: number) => FromWorker, transfer: readonly ArrayBuffer[] = []): Promise<T> => {
+  const call = <T>(message: (call: number) => FromWorker): Promise<T> => {
     const answer = Promise.withResolvers<never>()
     calls.set(++last, answer)
-    port.postMessage(message(last), [...transfer])
+    port.postMessage(message(last))
     return answer.promise
   }
   const host: Host = {
-    put: ({ id, bytes }) => call((number) => ({ type: 'put', call: number, id, bytes }), [bytes.buffer]),
+    put: (pack) => call((number) => ({ type: 'put', call: number, pack })),
     fetch: (...args) => call((number) => ({ type: 'fetch', call: number, args })),
+    done: ({ buffer }) => giveBack(buffer),
   }
   const { buffers } = workerData as { readonly buffers: number }
   const tasks = localTasks({ disk: nodeDisk, host, buffers })

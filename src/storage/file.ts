@@ -97,7 +97,8 @@ export function fileStorage(root: string): Storage {
 
 async function writeDurably(path: string, body: Uint8Array): Promise<void> {
   await using file = await open(path, 'wx', 0o600)
-  await file.writeFile(body)
+  // Not writeFile, which makes a turn of the event loop out of every half megabyte.
+  for (let at = 0; at < body.length;) at += (await file.write(body, at)).bytesWritten
   await file.sync()
 }
 
@@ -124,10 +125,10 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
 }
 
 async function readFully(file: FileHandle, range: { readonly offset: number; readonly length: number }) {
-  const bytes = new Uint8Array(range.length)
+  const bytes = Buffer.allocUnsafeSlow(range.length)
   for (let at = 0; at < bytes.length;) {
     const { bytesRead } = await file.read(bytes, at, bytes.length - at, range.offset + at)
-    if (bytesRead === 0) return bytes.slice(0, at)
+    if (bytesRead === 0) return bytes.subarray(0, at)
     at += bytesRead
   }
   return bytes

@@ -94,19 +94,6 @@ it('two packs with the same content have different names, even without encryptio
   expect(makePack('none', [Buffer.from('x')]).pack.id).not.toBe(makePack('none', [Buffer.from('x')]).pack.id)
 })
 
-it('a finished pack that does not read back is not stored', () => {
-  const header = { kind: 'data', suite: 'aes-256-gcm', session: hex(16), salt: hex(32) } as const
-  const key = random(32)
-  const good = packCipher(header, { head: key, body: key })
-  const failing = {
-    ...good,
-    seal: (...args: Parameters<typeof good.seal>) => ({ ...good.seal(...args), tag: Buffer.alloc(16) }),
-  }
-  const writer = packWriter(new ArrayBuffer(packBufferSize(1 << 20)), failing, 1 << 20)
-  writer.add(Buffer.from('x'), { role: 'body' })
-  expect(() => writer.finish()).toThrow(Corrupt)
-})
-
 describe('a record', () => {
   const keys = makeKeys('aes-256-gcm', random)
   const name = { kind: 'backup', key: 'backups/20261122T030000Z-k3f9qa' }
@@ -280,9 +267,9 @@ describe('decoders never crash on anything else', () => {
       { kind: 'data', suite: 'none', session: hex(16), salt: hex(32) },
       { head: key, body: key },
     )
-    const { word, text, tag } = cipher.seal(Buffer.alloc(64 << 20), { offset: 128, role: 'body', compressed: true })
-    expect(text.length).toBeLessThan(10_000)
-    expect(() => cipher.open(Buffer.concat([word, text, tag]), { offset: 128, role: 'body' })).toThrow(Corrupt)
+    const frame = Buffer.alloc(10_000)
+    const length = cipher.seal(Buffer.alloc(64 << 20), { offset: 128, role: 'body', compressed: true }, frame)
+    expect(() => cipher.open(frame.subarray(0, length), { offset: 128, role: 'body' })).toThrow(Corrupt)
   })
 })
 

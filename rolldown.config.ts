@@ -19,7 +19,7 @@ export default defineConfig({
     'engine/scratch-keeper': 'src/engine/scratch-keeper.ts',
   },
   platform: 'node',
-  external: [/^(?!zod$|yaml$|commander$|p-limit$|yocto-queue$|fastest-levenshtein$)[a-z@]/],
+  external: [/^(?!zod$|yaml$|commander$|p-limit$|yocto-queue$|fastest-levenshtein$|@clickhouse\/)[a-z@]/],
   output: {
     dir: 'dist',
     chunkFileNames: 'chunks/[name]-[hash].js',

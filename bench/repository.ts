@@ -13,6 +13,7 @@ import { preparePrune } from '../src/operations/prune.ts'
 import { storeBackup } from '../src/operations/store-backup.ts'
 import { verify } from '../src/operations/verify.ts'
 import { backupIds, listBackups, readContents, readParts, readPartitions } from '../src/repository/backups.ts'
+import { poolOf } from '../src/operations/context.ts'
 import { forget } from '../src/repository/forgotten.ts'
 import { initRepository, openRepository } from '../src/repository/repository.ts'
 import { fileStorage } from '../src/storage/file.ts'
@@ -74,7 +75,7 @@ async function open(directory: string) {
     version: 'bench',
     findings: [],
   }
-  return { ctx, meter }
+  return { ctx: { ...ctx, pool: poolOf(ctx) }, meter }
 }
 
 const store: Step = async ({ shape }, { ctx }) => {
@@ -107,7 +108,7 @@ const STEPS: Readonly<Record<string, Step>> = {
     const id = (await backupIds(ctx.repository)).at(-1) ?? ''
     const { tables } = await readContents(ctx.repository, id)
     const [partitions] = await readPartitions(ctx.repository, tables.slice(0, 1))
-    const parts = await readParts(ctx.repository, partitions?.[0] as never)
+    const parts = await readParts(ctx.repository, partitions?.slice(0, 1) ?? [])
     return { parts: await load(ctx, parts.slice(0, 1)) }
   },
   'prune of one forgotten backup': async (_bench, { ctx }) => {
@@ -137,7 +138,7 @@ async function readBack(index: number, { ctx }: Awaited<ReturnType<typeof open>>
   const at = ({ tables }: (typeof backups)[number]) => tables[0]?.frozenAt ?? ''
   const { tables } = backups.toSorted((a, b) => (at(a) < at(b) ? -1 : 1))[index] as (typeof backups)[number]
   const partitions = (await readPartitions(ctx.repository, tables)).flat()
-  const parts = (await Promise.all(partitions.map((partition) => readParts(ctx.repository, partition)))).flat()
+  const parts = await readParts(ctx.repository, partitions)
   const before = performance.now()
   const rounds = 10
   for (let n = 0; n < rounds; n++) await load(ctx, parts)

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../core/errors.ts'
 /** Codes of ClickHouse that Permafrost acts on (ClickHouse: src/Common/ErrorCodes.cpp). */
 export const CLICKHOUSE = {
   ATTEMPT_TO_READ_AFTER_EOF: 32,
+  UNKNOWN_FUNCTION: 46,
   UNKNOWN_TABLE: 60,
   UNKNOWN_DATABASE: 81,
   TABLE_ALREADY_EXISTS: 57,

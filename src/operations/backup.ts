@@ -1,6 +1,7 @@
 import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import type { BackupSummary } from '../core/manifest.ts'
+import { poolOf } from './context.ts'
 import type { Context } from './context.ts'
 import { dumpRows } from './dump-rows.ts'
 import { freezeServer, planServer } from './freeze-server.ts'
@@ -35,10 +36,14 @@ export interface BackupResult {
 export async function backup(outer: Context, options: BackupOptions): Promise<BackupResult> {
   const { emit, findings } = collectFindings(outer.emit)
   const ctx = { ...outer, emit }
+  // Its first worker takes a tenth of a second to start, and the server as long to answer.
+  await using pool = poolOf(ctx)
   const files = readServerFiles(options.serverFiles ?? [], ctx)
   const planned = await planServer(ctx, options)
-  const definitions = await readDefinitions(ctx, planned.plan)
-  const interrupted = await findInterrupted(ctx, { server: planned.info.id, demanded: options.resume ?? false })
+  const [definitions, interrupted] = await Promise.all([
+    readDefinitions(ctx, planned.plan),
+    findInterrupted(ctx, { server: planned.info.id, demanded: options.resume ?? false }),
+  ])
   await using frozen = await freezeServer(ctx, planned)
   const mutations = await pendingMutations(definitions.mutations, frozen.tables, ctx)
   await using dumped = await dumpRows(planned.plan.rows, ctx)
@@ -50,6 +55,6 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
     definitions: { ...definitions, mutations, ...(files.length > 0 && { files }) },
     interrupted,
   }
-  const summary = await storeBackup({ ...ctx, findings }, server, { tags: options.tags ?? [], selection })
+  const summary = await storeBackup({ ...ctx, pool, findings }, server, { tags: options.tags ?? [], selection })
   return { summary, findings }
 }

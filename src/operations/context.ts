@@ -3,7 +3,7 @@ import type { Emit } from '../core/events.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Freezer } from '../engine/freeze-name.ts'
 import { openPool } from '../repository/pool.ts'
-import type { Pool, PoolOptions } from '../repository/pool.ts'
+import type { Pool } from '../repository/pool.ts'
 import type { Repository } from '../repository/repository.ts'
 
 /** Everything that operations need from outside; made in cli/compose.ts and nowhere else. */
@@ -30,17 +30,8 @@ export interface Limits {
 }
 
 /** The workers of an operation. */
-export function poolOf(
-  ctx: Pick<Context, 'repository' | 'disk' | 'signal' | 'limits'>,
-  onBytes?: PoolOptions['onBytes'],
-): Pool {
+export function poolOf(ctx: Pick<Context, 'repository' | 'disk' | 'signal' | 'limits'>): Pool {
   const { repository, disk, signal, limits } = ctx
-  return openPool({
-    storage: repository.storage,
-    packTarget: repository.format.packTarget,
-    disk,
-    signal,
-    ...limits,
-    onBytes,
-  })
+  const { packTarget } = repository.format
+  return openPool({ storage: repository.storage, packTarget, disk, signal, ...limits })
 }

@@ -65,10 +65,10 @@ export async function copyParts(ctx: CopyContext, backup: string): Promise<numbe
     storage: target.storage,
     source: source.storage,
     packTarget: target.format.packTarget,
-    onBytes: (bytes, direction) => {
-      if (direction === 'out') packs += bytes
-      else progress.moved(bytes)
-    },
+  })
+  pool.onBytes((bytes, direction) => {
+    if (direction === 'out') packs += bytes
+    else progress.moved(bytes)
   })
   const keyOf = sessionKeys(source)
   const queue = jobQueue<RecodeItem, RecodeResult>({
@@ -165,13 +165,13 @@ async function copyPartition(
   }
   const known = [
     ...(await parents.journaled(table, partition.id)),
-    ...(before ? await readParts(target, before) : []),
+    ...(before ? await readParts(target, [before]) : []),
   ].filter((part) => !part.suspect && part.segments.every(({ pack }) => parents.isWorthKeeping(pack)))
   const there = new Map(known.map((part) => [`${part.name} ${part.k}`, part]))
   const stored = storedFiles(known, ({ pack }) => parents.isWorthKeeping(pack))
   const newest = partition === partitions.at(-1)
   const storing: Promise<StoredPart>[] = []
-  for (const part of await readParts(source, partition)) {
+  for (const part of await readParts(source, [partition])) {
     const { segments } = there.get(`${part.name} ${part.k}`) ?? {}
     const label = `${displayName(table)} ${part.name}`
     const placement = placementOf({ name: part.name, newest })

@@ -86,7 +86,7 @@ async function compare(
   const compared = await Promise.all(
     partitions.map(async (partition) => {
       // Equal on both sides, so equally empty.
-      const parts = isSame(partition) ? [] : await readParts(repository, partition)
+      const parts = isSame(partition) ? [] : await readParts(repository, [partition])
       return [partition.id, parts.map((part) => ({ ...pick(part), identity: identityOf(part) }))] as const
     }),
   )

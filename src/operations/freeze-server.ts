@@ -55,9 +55,9 @@ export async function planServer(ctx: Omit<Context, 'repository'>, wish: FreezeW
   const started = ctx.clock()
   const info = await engine.describe()
   await clearStaleFreezes({ engine, info, disk }, ctx.self, emit)
-  const plan = await planBackup(ctx, wish)
+  const [plan, databases] = await Promise.all([planBackup(ctx, wish), readDatabases(engine)])
   for (const finding of plan.findings) emit({ type: 'finding', ...finding })
-  return { started, info, databases: await readDatabases(engine), plan }
+  return { started, info, databases, plan }
 }
 
 /**

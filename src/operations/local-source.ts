@@ -74,10 +74,10 @@ function sourceTable({ table, at, parts }: LocalTable, entryOf: (part: LocalPart
   const partitions = [...Map.groupBy(parts, ({ partition }) => partition)].map(([id, list]) => ({
     id,
     ...totalsOf(list),
-    entries: async () => list.map(entryOf),
   }))
+  const partsOf = async (ids: ReadonlySet<string>) => parts.filter(({ partition }) => ids.has(partition)).map(entryOf)
   const entry = { database, name, engine, ...totalsOf(parts), frozenAt: at, ...(uuid !== undefined && { uuid }) }
-  return { entry, schema, partitions }
+  return { entry, schema, partitions, parts: partsOf }
 }
 
 /** Parts, rows and bytes of a list of parts. */

@@ -48,8 +48,7 @@ export async function mountTable(
   { entry, schema, partitions, as, key }: MountRequest,
   { repository, reader, gateway }: MountContext,
 ): Promise<Mount> {
-  const parts: PartEntry[] = []
-  for (const partition of partitions) parts.push(...(await readParts(repository, partition)))
+  const parts = await readParts(repository, partitions)
   const encrypted = parts.find((part) => part.encrypted)
   if (encrypted) {
     const message = `${displayName(entry)} ${encrypted.name} was written by the encrypted disk ${encrypted.disk}: only a server that has its key can read it`

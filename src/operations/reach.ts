@@ -94,7 +94,7 @@ export async function partsInPack(
 ): Promise<readonly { readonly of: ReachedPartition; readonly part: PartEntry }[]> {
   const found: { readonly of: ReachedPartition; readonly part: PartEntry }[] = []
   for (const of of partitions) {
-    const parts = await readParts(repository, of.partition)
+    const parts = await readParts(repository, [of.partition])
     for (const part of parts) if (part.segments.some((segment) => segment.pack.id === pack)) found.push({ of, part })
   }
   return found

@@ -16,9 +16,11 @@ export async function readDefinitions(
 ): Promise<Definitions> {
   const info = await engine.describe()
   const secrets = repository.keys.suite !== 'none'
-  const read = await readObjects(engine, info, { tables: objects, secrets })
-  const access = await readAccess(engine, info, { secrets })
-  const server = await readServerEntries(engine, info, { secrets })
+  const [read, access, server] = await Promise.all([
+    readObjects(engine, info, { tables: objects, secrets }),
+    readAccess(engine, info, { secrets }),
+    readServerEntries(engine, info, { secrets }),
+  ])
   for (const finding of [...read.findings, ...server.findings, ...access.findings])
     emit({ type: 'finding', ...finding })
   return {

@@ -25,17 +25,20 @@ export function repositorySource(
       ])
       const found = entries.flatMap((entry, index): readonly SourceTable[] => {
         const schema = schemas[index]
-        const list = (partitions[index] ?? []).map((partition) => ({
-          ...partition,
-          entries: () => readParts(repository, partition),
-        }))
-        return schema ? [{ entry, schema, partitions: list }] : []
+        const list = partitions[index] ?? []
+        const parts = (ids: ReadonlySet<string>) =>
+          readParts(
+            repository,
+            list.filter(({ id }) => ids.has(id)),
+          )
+        return schema ? [{ entry, schema, partitions: list, parts }] : []
       })
       const { databases, definitions } = contents
       return { ...selected, databases, tables: found, mutations: definitions?.mutations ?? [], clickhouse }
     },
     open: (onBytes) => {
-      const pool = poolOf(ctx, onBytes)
+      const pool = poolOf(ctx)
+      pool.onBytes(onBytes)
       return {
         load: (requests, onLoaded) => loadAll(requests, { ...ctx, pool }, onLoaded),
         [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),

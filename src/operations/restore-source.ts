@@ -29,11 +29,9 @@ export interface SourceContents extends Pick<BackupContents, 'databases'>, Omit<
 export interface SourceTable {
   readonly entry: TableFacts
   readonly schema: TableSchema
-  readonly partitions: readonly SourcePartition[]
-}
-
-export interface SourcePartition extends PartitionFacts {
-  entries(): Promise<readonly PartEntry[]>
+  readonly partitions: readonly PartitionFacts[]
+  /** Those of some of its partitions. @throws DAMAGED */
+  parts(partitions: ReadonlySet<string>): Promise<readonly PartEntry[]>
 }
 
 /** A table of the source, with the partitions that are wanted. */

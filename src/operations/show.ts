@@ -104,7 +104,7 @@ async function showPartition(
 ): Promise<ShownPartition> {
   const { blocks: _blocks, digest: _digest, ...rest } = partition
   if (detail !== 'parts') return rest
-  const parts = await readParts(repository, partition)
+  const parts = await readParts(repository, [partition])
   return {
     ...rest,
     partitionParts: parts.map(({ name, rows, bytes, disk, suspect, files, segments }) => ({

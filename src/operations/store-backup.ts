@@ -10,9 +10,9 @@ import { openJournal } from '../repository/journal.ts'
 import type { Journals } from '../repository/journal.ts'
 import { metaWriter } from '../repository/meta-writer.ts'
 import { reachable } from '../repository/reachable.ts'
+import type { Pool } from '../repository/pool.ts'
 import { openSession } from '../repository/session.ts'
 import { commitBackup } from './commit-backup.ts'
-import { poolOf } from './context.ts'
 import type { Context } from './context.ts'
 import type { FrozenServer } from './freeze-server.ts'
 import { keysToAvoid } from './keys-to-avoid.ts'
@@ -32,6 +32,7 @@ export interface ServerToStore extends FrozenServer {
 }
 
 export interface StoreBackupContext extends Omit<Context, 'engine'> {
+  readonly pool: Pool
   /** Everything that was found so far, and will be. */
   readonly findings: readonly Finding[]
 }
@@ -42,7 +43,7 @@ export async function storeBackup(
   server: ServerToStore,
   { tags, selection }: Pick<BackupSummary, 'tags' | 'selection'>,
 ): Promise<BackupSummary> {
-  const { repository, random, clock, emit, findings } = ctx
+  const { pool, repository, random, clock, emit, findings } = ctx
   const frozenTables = server.tables.map(({ table }) => table)
   const session = openSession(repository, random)
   const journalist = { session: session.id, server: server.info.id, maker: makeFreezeName(ctx.self, random) }
@@ -50,7 +51,7 @@ export async function storeBackup(
   const meta = metaWriter(repository, { session: session.id, random })
   const progress = progressOf(ctx, { phase: 'store', tables: server.tables, serverParts: server.serverParts })
   let packs = 0
-  await using pool = poolOf(ctx, (bytes) => {
+  pool.onBytes((bytes) => {
     packs += bytes
     progress.moved(bytes)
   })

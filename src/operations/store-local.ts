@@ -5,6 +5,7 @@ import type { ServerInfo } from '../engine/engine.ts'
 import { partPath } from '../engine/local-snapshots.ts'
 import type { LocalSnapshot } from '../engine/local-snapshots.ts'
 import type { BackupResult } from './backup.ts'
+import { poolOf } from './context.ts'
 import type { Context } from './context.ts'
 import type { FrozenServer } from './freeze-server.ts'
 import { findInterrupted } from './interrupted.ts'
@@ -17,11 +18,12 @@ import { storeBackup } from './store-backup.ts'
 export async function storeLocal(outer: Context, snapshot: LocalSnapshot): Promise<BackupResult> {
   const { emit, findings } = collectFindings(outer.emit)
   const ctx = { ...outer, emit }
+  await using pool = poolOf(ctx)
   for (const finding of snapshot.findings) emit({ type: 'finding', ...finding })
   const interrupted = await findInterrupted(ctx, { server: snapshot.server.id, demanded: false })
   const frozen = frozenAsThen(snapshot, await ctx.engine.describe())
   const server = { ...frozen, definitions: NO_DEFINITIONS, interrupted }
-  const summary = await storeBackup({ ...ctx, findings }, server, snapshot)
+  const summary = await storeBackup({ ...ctx, pool, findings }, server, snapshot)
   return { summary, findings }
 }
 

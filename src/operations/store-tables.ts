@@ -125,7 +125,7 @@ function asText(parts: readonly PartEntry[]): () => readonly PartEntry[] {
 /** What does not read is stored again. */
 async function knownParts(before: PartitionEntry, { repository, emit }: StoreContext): Promise<readonly PartEntry[]> {
   try {
-    return await readParts(repository, before)
+    return await readParts(repository, [before])
   } catch (error) {
     if (!hasCode(error, 'DAMAGED')) throw error
     emit({

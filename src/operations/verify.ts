@@ -193,11 +193,12 @@ async function openContent(
 ): Promise<void> {
   const { repository, signal, reach, blame, bad } = ctx
   const meter = progressMeter(ctx, { phase: 'verify', total })
-  await using pool = poolOf(ctx, (bytes) => meter.moved(bytes))
+  await using pool = poolOf(ctx)
+  pool.onBytes((bytes) => meter.moved(bytes))
   const limit = pLimit(PARTITIONS_AT_ONCE)
   const open = async ({ table, partition, backups }: ReachedPartition): Promise<void> => {
     signal.throwIfAborted()
-    const parts = await readParts(repository, partition)
+    const parts = await readParts(repository, [partition])
     await loadAll(
       parts.map((part) => ({ part })),
       { repository, pool, signal },

@@ -154,9 +154,12 @@ export async function readSchemas(
   )
 }
 
-/** The parts of a partition. @throws DAMAGED */
-export async function readParts(repository: Repository, partition: PartitionEntry): Promise<readonly PartEntry[]> {
-  const pointers = partition.blocks.map((entry) => entry.block)
+/** The parts of partitions, one after another. Their blocks lie side by side, and come together. @throws DAMAGED */
+export async function readParts(
+  repository: Repository,
+  partitions: readonly PartitionEntry[],
+): Promise<readonly PartEntry[]> {
+  const pointers = partitions.flatMap(({ blocks }) => blocks.map(({ block }) => block))
   const blocks = await readBlocks(repository, pointers)
   const parts = await Promise.all(
     blocks.map(({ head, body }, index) =>

@@ -12,7 +12,7 @@ import { identityHash, IDENTITY_BYTES, isEncrypted, isIdentity, readChecksums } 
 export interface Inspection {
   readonly k: string
   readonly bytes: number
-  /** `hash_of_all_files`, computed from `checksums.txt`. */
+  /** `hash_of_all_files`, computed from `checksums.txt`; only with `files`. */
   readonly hash?: Hash128
   /** Whether it lies on an encrypted disk: then its files are ciphertext, and only ClickHouse can check them. */
   readonly encrypted: boolean
@@ -55,9 +55,8 @@ export function inspectPart(
     ),
     encrypted,
     problems,
-    ...(checksums && { hash: hashOfAllFiles(checksums) }),
     ...(rows !== undefined && { rows }),
-    ...(files && { files: streamOrder(stats) }),
+    ...(files && { files: streamOrder(stats), ...(checksums && { hash: hashOfAllFiles(checksums) }) }),
   }
 }
 

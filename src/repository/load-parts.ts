@@ -28,7 +28,11 @@ export async function loadParts(
   job: LoadJob,
   { disk, source }: { readonly disk: Disk; readonly source: PackSource },
 ): Promise<readonly PartCheck[]> {
-  const frames = openFrames(job, source)
+  const frames = openFrames(
+    job.items.flatMap(({ runs }) => runs),
+    job,
+    source,
+  )
   const results: PartCheck[] = []
   for (const item of job.items) results.push(await loadItem(item, { disk, frames }))
   const written = job.items.flatMap((item) => (item.target ? [dirname(item.target)] : []))
@@ -48,9 +52,9 @@ async function loadItem(item: LoadItem, { disk, frames }: Within): Promise<PartC
     item.runs.flatMap((run) => run.files),
   )
   if (target) for (const directory of directoriesOf(item)) disk.makeDirectory(join(target, directory))
-  for (const { files, segments } of item.runs) {
+  for (const { files } of item.runs) {
     const writer = fileWriter(files, { checker, ...(target && { to: { disk, directory: target } }) })
-    for await (const frame of frames(segments)) {
+    for await (const frame of frames()) {
       if (frame.outcome === 'opened') writer.bytes(frame.plain)
       else writer.gap(frame.length, frame.why)
     }

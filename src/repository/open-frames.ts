@@ -33,20 +33,37 @@ export interface PackSource {
 
 /** Ranges are fetched this much at a time, one ahead of the one at hand. */
 const CHUNK = 8 * MIB
+/** Frames with less than this between them come by one request. */
+const GAP = 64 * 1024
 
 /** A frame's plaintext, there until the next frame is asked for, or why there is none. */
 export type OpenedFrame =
   | { readonly outcome: 'opened'; readonly plain: Uint8Array }
   | { readonly outcome: 'lost'; readonly length: number; readonly why: string }
 
-/** The frames of segments, in order. */
-export type OpenFrames = (segments: readonly Segment[]) => AsyncIterable<OpenedFrame>
+/** The frames of the next of the runs, in order. */
+export type OpenFrames = () => AsyncIterable<OpenedFrame>
 
-/** Fetches and opens the frames of segments, a chunk ahead of the one at hand. */
-export function openFrames(opening: Opening, source: PackSource): OpenFrames {
+/**
+ * Fetches and opens the frames of runs, a chunk ahead of the one at hand: what lies side by side comes by one request, small
+ * parts together.
+ */
+export function openFrames(
+  runs: readonly { readonly segments: readonly Segment[] }[],
+  opening: Opening,
+  source: PackSource,
+): OpenFrames {
   const cipherOf = packCiphers(opening)
-  return async function* frames(segments) {
-    for await (const { pack, frame, bytes } of fetchFrames(segments, source)) {
+  const counts = runs
+    .map(({ segments }) => segments.reduce((sum, segment) => sum + framesOf(segment).length, 0))
+    .values()
+  const fetched = fetchFrames(
+    runs.flatMap(({ segments }) => segments),
+    source,
+  )
+  return async function* frames() {
+    for (let left = counts.next().value ?? 0; left > 0; left--) {
+      const { pack, frame, bytes } = (await fetched.next()).value as FetchedFrame
       const cipher = cipherOf(pack)
       const first = openFrame(cipher, frame, bytes)
       // The way may have spoilt it: only what is wrong twice is wrong in the store.
@@ -72,9 +89,16 @@ function openFrame(cipher: PackCipher, frame: FrameSpan, bytes: Uint8Array | und
   }
 }
 
+interface FetchedFrame {
+  readonly pack: DataPackRef
+  readonly frame: FrameSpan
+  /** Absent when the pack is missing or too short. */
+  readonly bytes: Uint8Array | undefined
+}
+
 /** Frames in order, fetched a chunk ahead. */
-async function* fetchFrames(segments: readonly Segment[], source: PackSource) {
-  const chunks = segments.flatMap((segment) => chunksOf(segment))
+async function* fetchFrames(segments: readonly Segment[], source: PackSource): AsyncGenerator<FetchedFrame, undefined> {
+  const chunks = chunksOf(segments)
   const fetch = (index: number) => {
     const chunk = chunks[index]
     const bytes = chunk && source.fetch(chunk.pack, chunk)
@@ -104,14 +128,18 @@ interface Chunk {
   readonly frames: FrameSpan[]
 }
 
-function chunksOf(segment: Segment): readonly Chunk[] {
+function chunksOf(segments: readonly Segment[]): readonly Chunk[] {
   const chunks: Chunk[] = []
-  for (const frame of framesOf(segment)) {
+  for (const { pack, frame } of segments.flatMap((segment) =>
+    framesOf(segment).map((frame) => ({ ...segment, frame })),
+  )) {
     const last = chunks.at(-1)
-    if (last && last.length + frame.length <= CHUNK) {
+    const skipped = last?.pack.id === pack.id ? frame.offset - (last.offset + last.length) : -1
+    const length = last && frame.offset + frame.length - last.offset
+    if (last && length !== undefined && skipped >= 0 && skipped <= GAP && length <= CHUNK) {
       last.frames.push(frame)
-      last.length += frame.length
-    } else chunks.push({ pack: segment.pack, offset: frame.offset, length: frame.length, frames: [frame] })
+      last.length = length
+    } else chunks.push({ pack, offset: frame.offset, length: frame.length, frames: [frame] })
   }
   return chunks
 }

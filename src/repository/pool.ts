@@ -16,7 +16,11 @@ export interface Pool extends Tasks, AsyncDisposable {
   readonly size: number
   /** Bytes of plaintext in a full pack, within the limit of memory. */
   readonly packTarget: number
+  /** From now on, call this with the bytes of each pack stored, and of each range fetched. */
+  onBytes(listener: OnBytes): void
 }
+
+export type OnBytes = (bytes: number, direction: 'in' | 'out') => void
 
 export interface PoolOptions {
   readonly storage: Storage
@@ -31,8 +35,6 @@ export interface PoolOptions {
   /** For the tasks on this thread; workers use the machine's own. */
   readonly disk: Disk
   readonly signal?: AbortSignal | undefined
-  /** Called with the bytes of each pack stored, and of each range fetched. */
-  readonly onBytes?: ((bytes: number, direction: 'in' | 'out') => void) | undefined
 }
 
 /** One pack being filled, one on its way: with two the disk and the store work at the same time. */
@@ -44,12 +46,15 @@ const BUFFERS = 2
  */
 export function openPool(options: PoolOptions): Pool {
   const packTarget = targetWithin(options)
-  const host = hostOf(options)
+  let listener: OnBytes | undefined
+  const host = hostOf(options, (...moved) => listener?.(...moved))
+  const onBytes = (next: OnBytes): void => void (listener = next)
   if (options.workers === 0) {
     return {
       ...oneByOne(localTasks({ disk: options.disk, host, buffers: BUFFERS })),
       size: 1,
       packTarget,
+      onBytes,
       [Symbol.asyncDispose]: async () => undefined,
     }
   }
@@ -61,6 +66,7 @@ export function openPool(options: PoolOptions): Pool {
   return {
     size: options.workers,
     packTarget,
+    onBytes,
     inspect: run('inspect'),
     store: run('store'),
     load: run('load'),
@@ -89,16 +95,16 @@ function targetWithin({ memory, workers, packTarget }: PoolOptions): number {
   return Math.max(1 << 20, Math.min(packTarget, Math.floor(buffer - surroundings)))
 }
 
-function hostOf({ storage, source = storage, signal, onBytes }: PoolOptions): Host {
+function hostOf({ storage, source = storage, signal }: PoolOptions, onBytes: OnBytes): Host {
   return {
     put: async ({ id, bytes }) => {
       await storage.put(layout.packs.key(id), bytes, { ifAbsent: true, ...(signal && { signal }) })
-      onBytes?.(bytes.length, 'out')
+      onBytes(bytes.length, 'out')
     },
     fetch: async (pack, range) => {
       const key = (pack.kind === 'meta' ? layout.meta : layout.packs).key(pack.id)
       const bytes = await source.get(key, { range, ...(signal && { signal }) })
-      onBytes?.(bytes?.length ?? 0, 'in')
+      onBytes(bytes?.length ?? 0, 'in')
       return bytes
     },
   }

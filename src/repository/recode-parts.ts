@@ -38,7 +38,11 @@ export async function recodeParts(
   { items, from, to }: RecodeJob,
   { source, sink }: { readonly source: PackSource; readonly sink: PackSink },
 ): Promise<readonly RecodeResult[]> {
-  const frames = openFrames(from, source)
+  const frames = openFrames(
+    items.flatMap(({ runs }) => runs),
+    from,
+    source,
+  )
   const packs = packChain(to, sink)
   const results: (() => RecodeResult)[] = []
   for (const item of items) results.push(await recodeItem(item, { frames, packs }))
@@ -52,10 +56,10 @@ async function recodeItem(
 ): Promise<() => RecodeResult> {
   const checker = partChecker(k, all)
   const stored: (() => readonly Segment[])[] = []
-  for (const { files, segments } of runs) {
+  for (const { files } of runs) {
     const writer = fileWriter(files, { checker })
     const run = packs.beginRun(`${label}/${files[0]?.[0] ?? ''}`)
-    for await (const frame of frames(segments)) {
+    for await (const frame of frames()) {
       if (frame.outcome === 'lost') writer.gap(frame.length, frame.why)
       else {
         writer.bytes(frame.plain)

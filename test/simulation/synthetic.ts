@@ -133,8 +133,8 @@ async function knownParts(repository: Repository): Promise<ReadonlyMap<string, P
     for (const backup of await listBackups(repository, { newest: 1 })) {
       if (backup.outcome !== 'read') continue
       const { tables } = await readContents(repository, backup.id)
-      for (const partition of (await readPartitions(repository, tables)).flat())
-        for (const part of await readParts(repository, partition)) known.set(part.name, part)
+      for (const part of await readParts(repository, (await readPartitions(repository, tables)).flat()))
+        known.set(part.name, part)
     }
   } catch (error) {
     // Forgotten and collected while it was read: as if there had been none.

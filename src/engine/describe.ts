@@ -46,7 +46,7 @@ async function readIdentity(engine: Queries): Promise<string | undefined> {
 
 async function readDisks(engine: Queries, mapping: Readonly<Record<string, string>>): Promise<readonly ServerDisk[]> {
   const rows = await ifKnown(engine.query(sql`SELECT * FROM system.disks`), CLICKHOUSE.UNKNOWN_TABLE)
-  if (!rows) return await guessDisk(engine, mapping)
+  if (!rows) return guessDisk(engine, mapping)
   return rows.map((row) => {
     const name = text(row, 'name')
     const path = withSlash(text(row, 'path'))

@@ -21,10 +21,10 @@ const JOB_FILES = 5000
  *
  * @param onLoaded called for each part, one after another
  */
-export async function loadAll(
-  requests: readonly LoadRequest[],
+export async function loadAll<R extends LoadRequest>(
+  requests: readonly R[],
   { repository, pool, signal }: { readonly repository: Repository; readonly pool: Pool; readonly signal: AbortSignal },
-  onLoaded: (request: LoadRequest, result: PartCheck) => void,
+  onLoaded: (request: R, result: PartCheck) => void,
 ): Promise<void> {
   const keyOf = sessionKeys(repository)
   const jobs = jobsOf(requests).values()
@@ -36,7 +36,7 @@ export async function loadAll(
         await Promise.all(sessions.map(async (session) => [session, await keyOf(session)] as const)),
       )
       const results = await pool.load({ items: job.map(itemOf), suite: repository.keys.suite, dataKeys })
-      for (const [index, result] of results.entries()) onLoaded(job[index] as LoadRequest, result)
+      for (const [index, result] of results.entries()) onLoaded(job[index] as R, result)
     }
   }
   await Promise.all(Array.from({ length: pool.size }, runner))
@@ -46,8 +46,8 @@ function itemOf({ part, target }: LoadRequest): LoadItem {
   return { name: part.name, k: part.k, runs: segmentsOfRuns(part.files, part.segments), ...(target && { target }) }
 }
 
-function jobsOf(requests: readonly LoadRequest[]): readonly (readonly LoadRequest[])[] {
-  const jobs: LoadRequest[][] = []
+function jobsOf<R extends LoadRequest>(requests: readonly R[]): readonly (readonly R[])[] {
+  const jobs: R[][] = []
   let bytes = 0
   let files = 0
   for (const request of requests) {

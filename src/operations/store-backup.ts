@@ -103,7 +103,7 @@ export async function storeBackup(
     return { summary, contents: { databases, tables, definitions, findings } }
   }
 
-  return await commitBackup(
+  return commitBackup(
     ctx,
     { session, meta, journal, avoid, reach, interrupted: server.interrupted, server: server.info },
     manifest,

@@ -8,7 +8,7 @@ import { selectsEverything, selects } from '../core/selector.ts'
 import type { Selector } from '../core/selector.ts'
 import { displayName } from '../core/sql.ts'
 import { plural } from '../core/units.ts'
-import { readParts } from '../repository/backups.ts'
+import { readPartsByPartition } from '../repository/backups.ts'
 import { attest } from '../repository/attestations.ts'
 import type { Attestation } from '../repository/attestations.ts'
 import { sessionKeyProblem } from '../repository/session.ts'
@@ -184,8 +184,9 @@ async function scrub(ctx: Verification, missing: ReadonlySet<string>): Promise<v
   await Promise.all(Array.from({ length: pool.size }, runner))
 }
 
-/** Partitions whose parts are on their way at a time: enough that many small ones keep the workers busy. */
-const PARTITIONS_AT_ONCE = 8
+/** Partitions are opened together up to so many parts: many small ones come by few requests, and keep the workers busy. */
+const PARTS_TOGETHER = 500
+const BATCHES_AT_ONCE = 4
 
 async function openContent(
   ctx: Verification,
@@ -195,23 +196,37 @@ async function openContent(
   const meter = progressMeter(ctx, { phase: 'verify', total })
   await using pool = poolOf(ctx)
   pool.onBytes((bytes) => meter.moved(bytes))
-  const limit = pLimit(PARTITIONS_AT_ONCE)
-  const open = async ({ table, partition, backups }: ReachedPartition): Promise<void> => {
+  const limit = pLimit(BATCHES_AT_ONCE)
+  const open = async (batch: readonly ReachedPartition[]): Promise<void> => {
     signal.throwIfAborted()
-    const parts = await readParts(repository, [partition])
-    await loadAll(
-      parts.map((part) => ({ part })),
-      { repository, pool, signal },
-      ({ part }, result) => {
-        const object = nameOf(table, part)
-        meter.done({ parts: 1, bytes: part.bytes, reused: 0, current: object })
-        const known = result.authentic && part.suspect ? ': it was damaged before the backup' : ''
-        for (const message of result.problems) blame(backups, object, `${message}${known}`)
-        if (!result.authentic) for (const { pack } of part.segments) bad.add(layout.packs.key(pack.id))
-      },
+    const parts = await readPartsByPartition(
+      repository,
+      batch.map(({ partition }) => partition),
     )
+    const requests = batch.flatMap((of, index) => (parts[index] ?? []).map((part) => ({ part, of })))
+    await loadAll(requests, { repository, pool, signal }, ({ part, of: { table, backups } }, result) => {
+      const object = nameOf(table, part)
+      meter.done({ parts: 1, bytes: part.bytes, reused: 0, current: object })
+      const known = result.authentic && part.suspect ? ': it was damaged before the backup' : ''
+      for (const message of result.problems) blame(backups, object, `${message}${known}`)
+      if (!result.authentic) for (const { pack } of part.segments) bad.add(layout.packs.key(pack.id))
+    })
   }
-  await Promise.all(reach.partitions.map((one) => limit(() => open(one))))
+  await Promise.all(batchesOf(reach.partitions).map((batch) => limit(() => open(batch))))
+}
+
+function batchesOf(partitions: readonly ReachedPartition[]): readonly (readonly ReachedPartition[])[] {
+  const batches: ReachedPartition[][] = []
+  let parts = 0
+  for (const one of partitions) {
+    if (batches.length === 0 || parts + one.partition.parts > PARTS_TOGETHER) {
+      batches.push([])
+      parts = 0
+    }
+    batches.at(-1)?.push(one)
+    parts += one.partition.parts
+  }
+  return batches
 }
 
 /** A bad pack, by the parts that are lost with it. */

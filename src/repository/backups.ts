@@ -36,6 +36,7 @@ import type {
   TableSchema,
 } from '../core/manifest.ts'
 import { readBlock, readBlocks } from './block-reader.ts'
+import type { Block } from './block-reader.ts'
 import type { MetaWriter, PendingBlock } from './meta-writer.ts'
 import { encodeRecord, MAX_RECORD } from './records.ts'
 import type { Section } from './records.ts'
@@ -154,19 +155,34 @@ export async function readSchemas(
   )
 }
 
-/** The parts of partitions, one after another. Their blocks lie side by side, and come together. @throws DAMAGED */
+/** The parts of partitions, one after another. @throws DAMAGED */
 export async function readParts(
   repository: Repository,
   partitions: readonly PartitionEntry[],
 ): Promise<readonly PartEntry[]> {
-  const pointers = partitions.flatMap(({ blocks }) => blocks.map(({ block }) => block))
-  const blocks = await readBlocks(repository, pointers)
-  const parts = await Promise.all(
-    blocks.map(({ head, body }, index) =>
-      decoding(repository, blockOf(pointers[index]), () => decodeParts(head, body)),
-    ),
+  return (await readPartsByPartition(repository, partitions)).flat()
+}
+
+/** The parts of each partition. Their blocks lie side by side, and come together. @throws DAMAGED */
+export async function readPartsByPartition(
+  repository: Repository,
+  partitions: readonly PartitionEntry[],
+): Promise<readonly (readonly PartEntry[])[]> {
+  const blocks = (
+    await readBlocks(
+      repository,
+      partitions.flatMap((partition) => partition.blocks.map(({ block }) => block)),
+    )
+  ).values()
+  return Promise.all(
+    partitions.map(async (partition) => {
+      const parts = partition.blocks.map(({ block: pointer }) => {
+        const { head, body } = blocks.next().value as Block
+        return decoding(repository, blockOf(pointer), () => decodeParts(head, body))
+      })
+      return (await Promise.all(parts)).flat()
+    }),
   )
-  return parts.flat()
 }
 
 export interface Manifest {

@@ -130,18 +130,20 @@ interface Chunk {
 
 function chunksOf(segments: readonly Segment[]): readonly Chunk[] {
   const chunks: Chunk[] = []
-  for (const { pack, frame } of segments.flatMap((segment) =>
-    framesOf(segment).map((frame) => ({ ...segment, frame })),
-  )) {
+  const frames = segments.flatMap((segment) => framesOf(segment).map((frame) => ({ pack: segment.pack, frame })))
+  for (const { pack, frame } of frames) {
     const last = chunks.at(-1)
-    const skipped = last?.pack.id === pack.id ? frame.offset - (last.offset + last.length) : -1
-    const length = last && frame.offset + frame.length - last.offset
-    if (last && length !== undefined && skipped >= 0 && skipped <= GAP && length <= CHUNK) {
+    if (last && last.pack.id === pack.id && isNear(last, frame)) {
       last.frames.push(frame)
-      last.length = length
+      last.length = frame.offset + frame.length - last.offset
     } else chunks.push({ pack, offset: frame.offset, length: frame.length, frames: [frame] })
   }
   return chunks
+}
+
+function isNear({ offset, length }: Chunk, frame: FrameSpan): boolean {
+  const gap = frame.offset - offset - length
+  return gap >= 0 && gap <= GAP && frame.offset + frame.length - offset <= CHUNK
 }
 
 function packCiphers({ suite, dataKeys }: Opening): (pack: DataPackRef) => PackCipher {

@@ -144,9 +144,17 @@ describe.runIf(hasFileServers)('Files on a server', () => {
       await holds(ftpStorage(server.ftp(tls)), 'forbidden', /not allowed to write/)
     })
 
-    it.each(['none', 'explicit'] as const)('a full store (TLS: %s)', async (tls) => {
+    it.each(['none', 'explicit'] as const)('files that may not be as large (TLS: %s)', async (tls) => {
       const server = await started(startProftpd('MaxStoreFileSize 1 MB'))
       await holds(ftpStorage(server.ftp(tls)), 'full', /no space left to write/)
+    })
+
+    it.runIf(canMount)('a full disk', async () => {
+      const server = await started(startProftpd('', 'full'))
+      await holds(ftpStorage(server.ftp('explicit')), 'full', /no space left to write/)
+      // In the clear proftpd does not know why.
+      const storage = ftpStorage(server.ftp())
+      await failsAs(storage, { failure: 'refused', says: /input\/output error/i, hints: /look at the space/, secrets })
     })
   })
 

@@ -121,8 +121,8 @@ export async function startCeph(certificate?: Certificate, more = ''): Promise<C
         'secret-access-key': `${name}-hunter2-${name}-hunter2`,
       }),
     session: async (seconds) => {
-      const statement = (more: object) =>
-        JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', ...more }] })
+      const statement = (what: object) =>
+        JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', ...what }] })
       const trust = statement({ Principal: { AWS: ['arn:aws:iam:::user/owner'] }, Action: ['sts:AssumeRole'] })
       await admin('caps', 'add', '--uid=owner', '--caps=roles=*')
       await admin('role', 'create', '--role-name=short', `--assume-role-policy-doc=${trust}`)

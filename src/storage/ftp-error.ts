@@ -11,7 +11,7 @@ export function isUnavailable(error: unknown): error is FTPError {
 
 const DENIED = /denied|not permitted|not allowed|forbidden|prohibited|read-only/i
 const FULL = /quota|no space|disk full|insufficient storage|exceed/i
-/** What proftpd says in the clear of a disk that is full: it took a part of a write. It may be broken as well, but not for a moment. */
+/** What proftpd says of a full disk that took a part of a write. It may be broken as well, but not for a moment. */
 const DISK = /input\/output error/i
 
 /**

@@ -1,13 +1,12 @@
 import { EventEmitter, once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { pause } from './pause.ts'
 
 export interface RcloneLog {
   /** Listen to what goes wrong with an object. */
   about(key: string): Heard
-  /** What it said when it ended by itself. */
-  lastWords(): Promise<string>
+  /** What it said last. */
+  lastWords(): string
 }
 
 interface Heard extends Disposable {
@@ -24,7 +23,6 @@ const FAILED = /^\w+ request .*?error: (.*)$/s
 /** Reads rclone's log as JSON lines: it answers 404 to everything that it cannot open, and 500 to the rest; only the log says why. */
 export function rcloneLog(stderr: Readable): RcloneLog {
   const reasons = new EventEmitter().setMaxListeners(0)
-  const ended = new Promise((done) => stderr.once('close', done))
   let lastWords = ''
   createInterface({ input: stderr }).on('line', (line) => {
     const { object, msg } = parse(line)
@@ -48,10 +46,7 @@ export function rcloneLog(stderr: Readable): RcloneLog {
         [Symbol.dispose]: () => void reasons.off(name, hear),
       }
     },
-    lastWords: async () => {
-      await Promise.race([ended, pause(LATE)])
-      return lastWords
-    },
+    lastWords: () => lastWords,
   }
 }
 

@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { connect } from 'node:http2'
 import type { ClientHttp2Session, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2'
-import { Duplex, Readable } from 'node:stream'
+import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { isErrno, PermafrostError } from '../core/errors.ts'
+import { pause } from './pause.ts'
 import { rcloneError } from './rclone-error.ts'
 import { rcloneLog } from './rclone-log.ts'
 import type { RcloneLog } from './rclone-log.ts'
@@ -37,6 +39,18 @@ const NO_SUCH_DIRECTORY = 3
 /** Characters of what it said. */
 const LAST_WORDS = 4096
 
+/** A shell's exit code for a program that is not there. */
+const NOT_FOUND = 127
+
+/** Milliseconds that its last words may take. */
+const LATE = 1000
+
+/**
+ * Its standard input and output are one socket, which Node hands to HTTP/2 as it is. Two pipes would have to be joined by a
+ * stream of JavaScript, and a session on one of those fails an assertion of Node's when rclone ends in the middle of a write.
+ */
+const ON_ONE_SOCKET = 'exec rclone "$@" <&3 >&3 3>&-'
+
 /** rclone's own words for an object that is not there. */
 const NO_SUCH_OBJECT = /^(object not found|directory not found|is a directory not a file)/
 
@@ -47,6 +61,8 @@ const SERVE = ['serve', 'restic', '--stdio', '--cache-objects=false', '--use-jso
 
 interface Serving {
   readonly session: ClientHttp2Session
+  /** Its exit code, when all that it said is read. */
+  readonly ended: Promise<number | null>
   readonly log: RcloneLog
   /** Keep our process running while a request is on its way. */
   readonly hold: (change: 1 | -1) => void
@@ -62,27 +78,26 @@ export function rclone(remote: string): Rclone {
   let running: Serving | undefined
 
   const serve = (): Serving => {
-    const child = spawn('rclone', [...SERVE, remote], { stdio: 'pipe' })
-    const pipe = Duplex.from({ readable: child.stdout, writable: child.stdin })
-    const session = connect('http://rclone', { createConnection: () => pipe })
+    const child = spawn('sh', ['-c', ON_ONE_SOCKET, 'rclone', ...SERVE, remote], {
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    })
+    const [, , stderr, socket] = child.stdio as unknown as readonly [null, null, Socket, Socket]
+    const session = connect('http://rclone', { createConnection: () => socket })
     // Requests on their way say what happened.
     session.on('error', () => undefined)
     session.once('close', () => {
       if (running?.session === session) running = undefined
       child.kill()
     })
-    // An end before the first byte goes unnoticed by the session.
-    child
-      .once('error', (error) => session.destroy(error))
-      .once('close', () => session.destroy(new Error('rclone ended')))
     let inUse = 0
     return {
       session,
-      log: rcloneLog(child.stderr),
-      // The pipes are sockets: idle ones do not keep the process running.
+      log: rcloneLog(stderr),
+      ended: new Promise((done) => child.once('error', () => done(NOT_FOUND)).once('close', done)),
+      // Idle ones do not keep our process running.
       hold: (change) => {
         inUse += change
-        for (const one of [child, ...child.stdio] as unknown as readonly NodeJS.RefCounted[])
+        for (const one of [child, stderr, session])
           if (inUse > 0) one.ref()
           else one.unref()
       },
@@ -92,7 +107,7 @@ export function rclone(remote: string): Rclone {
   return {
     send: async (asked) => {
       asked.signal?.throwIfAborted()
-      const { session, log, hold } = (running ??= serve())
+      const { session, ended, log, hold } = (running ??= serve())
       const tried = { doing: `${DOING[asked.method]} ${asked.key}`, remote }
       using heard = log.about(asked.key)
       hold(1)
@@ -105,7 +120,8 @@ export function rclone(remote: string): Rclone {
       } catch (error) {
         asked.signal?.throwIfAborted()
         if (error instanceof PermafrostError) throw error
-        throw notStarted(error, remote) ?? rcloneError(await log.lastWords(), tried)
+        const status = await Promise.race([ended, pause(LATE)])
+        throw status === NOT_FOUND ? notInstalled(remote) : rcloneError(log.lastWords(), tried)
       } finally {
         hold(-1)
       }
@@ -128,9 +144,10 @@ export function rclone(remote: string): Rclone {
         let said = ''
         child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
         child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-LAST_WORDS)))
-        child.once('error', (error) =>
-          fail(signal?.aborted ? (signal.reason as Error) : (notStarted(error, remote) ?? error)),
-        )
+        child.once('error', (error) => {
+          if (signal?.aborted) return fail(signal.reason as Error)
+          fail(isErrno(error, 'ENOENT') ? notInstalled(remote) : error)
+        })
         child.once('close', (status) => done({ status, output: Buffer.concat(chunks).toString(), said }))
       },
     )
@@ -172,10 +189,8 @@ function at(remote: string, directory: string): string {
   return remote.endsWith(':') ? remote + directory : `${remote.replace(/\/+$/, '')}/${directory}`
 }
 
-function notStarted(error: unknown, remote: string): StorageError | undefined {
-  if (!isErrno(error, 'ENOENT')) return undefined
+function notInstalled(remote: string): StorageError {
   return new StorageError('absent', `rclone:${remote} needs rclone, and there is none here`, {
     hint: 'apt-get install rclone',
-    cause: error,
   })
 }

@@ -1,18 +1,19 @@
+import { plural } from '../src/core/units.ts'
 import { median } from './measure.ts'
 import { CONNECTIONS, LATENCY, MOST_IN_FLIGHT } from './slow-down.ts'
 import type { SlowDown } from './slow-down.ts'
 
-/** Seconds of each step. */
-export interface StoreRound {
-  readonly put: number
-  readonly backup: number
-  /** With no change: what a run costs by itself. */
-  readonly backupOfNothing: number
-  readonly get: number
-  readonly restore: number
-  /** Of a table with one row. */
-  readonly restoreOfNothing: number
+/** `backupOfNothing` has no change to store, `restoreOfNothing` is of a table with one row: what a run costs by itself. */
+export type StoreStep = 'put' | 'backup' | 'backupOfNothing' | 'get' | 'restore' | 'restoreOfNothing'
+
+export interface StepUsage {
+  /** Of plain transfers from the first request on; of commands from the start of the process. */
+  readonly seconds: number
+  /** Seconds of processor of the whole process. */
+  readonly cpu: number
 }
+
+export type StoreRound = Readonly<Record<StoreStep, StepUsage>>
 
 export interface StoreResult {
   readonly title: string
@@ -22,7 +23,7 @@ export interface StoreResult {
 export interface StoresResult {
   readonly machine: string
   readonly rounds: number
-  /** How many packs a backup stores, and their bytes. */
+  /** That a backup stores. */
   readonly packs: number
   readonly bytes: number
   readonly stores: readonly StoreResult[]
@@ -34,12 +35,21 @@ export function storesMarkdown(result: StoresResult): string {
   return [
     `${machine}, ${rounds} interleaved rounds, medians. Server and client share the processors.`,
     '',
-    `### Through a store: ${(bytes / 1e9).toFixed(2)} GB in ${packs} packs`,
+    `### Through a store: ${(bytes / 1e9).toFixed(2)} GB in ${plural(packs, 'pack')}`,
     '',
     'MB/s of plain transfers of as many random objects of the same sizes, by the vendor’s library over as many connections, and of whole commands; in brackets, and then without what a run with nothing to do takes, as a part of plain.',
     '',
-    row(['', 'plain PUT', '`backup`', 'without its fixed part', 'plain GET', '`restore`', 'without its fixed part']),
-    '|---|---:|---:|---:|---:|---:|---:|',
+    row([
+      '',
+      'plain PUT',
+      '`backup`',
+      'without its fixed part',
+      'plain GET',
+      '`restore`',
+      'without its fixed part',
+      'CPU s/GB of the four',
+    ]),
+    '|---|---:|---:|---:|---:|---:|---:|---:|',
     ...stores.map((store) => storeRow(store, bytes)),
     '',
     ...(slow.length > 0 ? slowDown(slow) : []),
@@ -49,16 +59,18 @@ export function storesMarkdown(result: StoresResult): string {
 function storeRow({ title, rounds }: StoreResult, bytes: number): string {
   const speed = (seconds: (round: StoreRound) => number) =>
     median(rounds.map((round) => bytes / 1e6 / seconds(round))).toFixed(0)
-  const beside = (seconds: (round: StoreRound) => number, plain: 'put' | 'get') =>
-    `${speed(seconds)} (${median(rounds.map((round) => round[plain] / seconds(round))).toFixed(2)})`
+  const beside = (plain: StoreStep, seconds: (round: StoreRound) => number) =>
+    `${speed(seconds)} (${median(rounds.map((round) => round[plain].seconds / seconds(round))).toFixed(2)})`
+  const cpu = (step: StoreStep) => (median(rounds.map((round) => round[step].cpu)) / (bytes / 1e9)).toFixed(1)
   return row([
     title,
-    speed(({ put }) => put),
-    beside(({ backup }) => backup, 'put'),
-    beside(({ backup, backupOfNothing }) => backup - backupOfNothing, 'put'),
-    speed(({ get }) => get),
-    beside(({ restore }) => restore, 'get'),
-    beside(({ restore, restoreOfNothing }) => restore - restoreOfNothing, 'get'),
+    speed(({ put }) => put.seconds),
+    beside('put', ({ backup }) => backup.seconds),
+    beside('put', ({ backup, backupOfNothing }) => backup.seconds - backupOfNothing.seconds),
+    speed(({ get }) => get.seconds),
+    beside('get', ({ restore }) => restore.seconds),
+    beside('get', ({ restore, restoreOfNothing }) => restore.seconds - restoreOfNothing.seconds),
+    (['put', 'backup', 'get', 'restore'] as const).map(cpu).join(' · '),
   ])
 }
 

@@ -19,7 +19,7 @@ import type { PlainTransfers } from './plain-transfers.ts'
 import { measureSlowDown } from './slow-down.ts'
 import type { SlowDown } from './slow-down.ts'
 import { storesMarkdown } from './stores-report.ts'
-import type { StoreResult, StoreRound } from './stores-report.ts'
+import type { StepUsage, StoreResult, StoreRound, StoreStep } from './stores-report.ts'
 
 // What becomes of a store's own speed: a backup and a restore through each object store on the loopback, beside plain transfers of
 // random objects of the same sizes; then a store that refuses more than a few requests at a time. Servers and clients share the
@@ -40,7 +40,7 @@ const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
 const size = parseBytes(values.size ?? (values.quick ? '128MiB' : '1GiB')) ?? Number.NaN
 const ROW = 1024
 /** Both ways of writing, then both of reading; who is first takes turns. */
-const ORDERS: readonly (readonly (keyof StoreRound)[])[] = [
+const ORDERS: readonly (readonly StoreStep[])[] = [
   ['put', 'backup', 'backupOfNothing', 'get', 'restore', 'restoreOfNothing'],
   ['backup', 'backupOfNothing', 'put', 'restore', 'restoreOfNothing', 'get'],
 ]
@@ -112,31 +112,35 @@ async function measureRound(engine: Engine, cloud: Cloud, { title, round, sizes 
   await permafrost('repo', 'init')
   const transfers = join(directory, 'transfers.json')
   writeFileSync(transfers, JSON.stringify({ place: cloud.place('plain'), sizes } satisfies PlainTransfers))
-  const plain = async (direction: 'put' | 'get'): Promise<number> => {
+  const plain = async (direction: 'put' | 'get'): Promise<StepUsage> => {
     const main = fileURLToPath(new URL('plain-transfers.ts', import.meta.url))
-    return Number((await observe([process.execPath, main, direction, transfers])).stdout)
+    const { stdout, cpu } = await observe([process.execPath, main, direction, transfers])
+    return { seconds: Number(stdout), cpu }
   }
-  const wallOf = async (...args: readonly string[]): Promise<number> => (await permafrost(...args)).wall
-  const restore = async (table: string): Promise<number> => {
-    const wall = await wallOf('restore', 'latest', '-t', `store.${table}`, '--as', 'restored')
+  const command = async (...args: readonly string[]): Promise<StepUsage> => {
+    const { wall, cpu } = await permafrost(...args)
+    return { seconds: wall, cpu }
+  }
+  const restore = async (table: string): Promise<StepUsage> => {
+    const usage = await command('restore', 'latest', '-t', `store.${table}`, '--as', 'restored')
     await engine.command(sql`DROP DATABASE restored SYNC`)
-    return wall
+    return usage
   }
   const tables = ['-t', 'store.whole', '-t', 'store.nothing']
-  const steps: Readonly<Record<keyof StoreRound, () => Promise<number>>> = {
+  const steps: Readonly<Record<StoreStep, () => Promise<StepUsage>>> = {
     put: () => plain('put'),
-    backup: () => wallOf('backup', ...tables),
-    backupOfNothing: () => wallOf('backup', ...tables),
+    backup: () => command('backup', ...tables),
+    backupOfNothing: () => command('backup', ...tables),
     get: () => plain('get'),
     restore: () => restore('whole'),
     restoreOfNothing: () => restore('nothing'),
   }
-  const seconds = {} as Record<keyof StoreRound, number>
+  const usages = {} as Record<StoreStep, StepUsage>
   for (const step of ORDERS[round % ORDERS.length] ?? []) {
-    seconds[step] = await steps[step]()
-    say(`${title}, round ${round + 1}, ${step}: ${seconds[step].toFixed(2)} s`)
+    usages[step] = await steps[step]()
+    say(`${title}, round ${round + 1}, ${step}: ${usages[step].seconds.toFixed(2)} s`)
   }
-  return seconds
+  return usages
 }
 
 /** Through S3 only: it is the layer above that is measured, the same for every store. */

@@ -134,7 +134,7 @@ function composeWith(
     return openRepository(await storageAt(url, to), { secret: readKey(own ?? key()), purpose })
   }
   const base = (): Omit<Context, 'repository' | 'engine'> => {
-    const { workers = Math.min(availableParallelism(), MOST_WORKERS) } = config().config.limits
+    const { compression, workers = Math.min(availableParallelism(), MOST_WORKERS) } = config().config.limits
     const { memory = workers * MEMORY_OF_A_WORKER } = config().config.limits
     return {
       disk: nodeDisk,
@@ -142,7 +142,7 @@ function composeWith(
       random: randomBytes,
       emit: progress.emit,
       signal: stop,
-      limits: { memory, workers },
+      limits: { memory, workers, compression },
       self: thisFreezer(),
       version: VERSION,
     }

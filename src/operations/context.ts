@@ -2,6 +2,7 @@ import type { Disk } from '../core/disk.ts'
 import type { Emit } from '../core/events.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Freezer } from '../engine/freeze-name.ts'
+import type { Compression } from '../repository/pack-chain.ts'
 import { openPool } from '../repository/pool.ts'
 import type { Pool } from '../repository/pool.ts'
 import type { Repository } from '../repository/repository.ts'
@@ -27,6 +28,8 @@ export interface Limits {
   readonly workers: number
   /** Bytes for pack buffers. */
   readonly memory: number
+  /** `off` when not given. */
+  readonly compression?: Compression
 }
 
 /** The workers of an operation. */

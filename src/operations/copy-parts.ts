@@ -79,7 +79,8 @@ export async function copyParts(ctx: CopyContext, backup: string): Promise<numbe
       )
       const dataKeys = await Promise.all([...sessions].map(async (id) => [id, await keyOf(id)] as const))
       const from = { suite: source.keys.suite, dataKeys: Object.fromEntries(dataKeys) }
-      return pool.recode({ items, from, to: await packJob({ pool, session, suite: target.keys.suite, random }) })
+      const making = { pool, session, suite: target.keys.suite, random, compression: ctx.limits.compression }
+      return pool.recode({ items, from, to: await packJob(making) })
     },
   })
   const onDone = (done: Done) => progress.done(done)

@@ -85,6 +85,7 @@ export async function prepareRestoreFrom(
     const chosen = choosePartitions(table, options.partitions)
     return chosen ? [{ ...table, ...chosen }] : []
   })
+  refuseWholeTables(contents.tables, source, options)
   refuseUnknownPartitions(wanted, source, options.partitions)
   const info = await engine.describe()
   const tables = await readCatalog(engine, info)
@@ -220,6 +221,25 @@ function choosePartitions(
   const ids = new Set(choices.filter((choice) => selects(choice.table, entry)).map((choice) => choice.id))
   const chosen = partitions.filter((partition) => ids.has(partition.id))
   return chosen.length > 0 ? { partitions: chosen, some: true } : undefined
+}
+
+/** Of a table that is named beside partitions of others, none of them would come: nobody asks for that. */
+function refuseWholeTables(
+  tables: readonly SourceTable[],
+  source: RestoreSource,
+  { selector, partitions }: Pick<RestoreChoice, 'selector' | 'partitions'>,
+): void {
+  const named = selector.patterns.some(({ exclude, text }) => !exclude && text !== '*.*')
+  if (!named || partitions.length === 0) return
+  const left = tables.find(({ entry }) => !partitions.some((choice) => selects(choice.table, entry)))
+  if (!left) return
+  const name = displayName(left.entry)
+  throw new PermafrostError('USAGE', `-t names ${name} as well, and --partition none of its partitions`, {
+    hint: [
+      'leave -t out: --partition names its table itself',
+      `for all of ${name}, run:  permafrost restore ${source.name} -t ${name}`,
+    ],
+  })
 }
 
 function refuseUnknownPartitions(

@@ -55,7 +55,8 @@ export async function storeBackup(
     packs += bytes
     progress.moved(bytes)
   })
-  const queue = storeQueue({ pool, session, suite: repository.keys.suite, random })
+  const { compression } = ctx.limits
+  const queue = storeQueue({ pool, session, suite: repository.keys.suite, random, compression })
   const reach = reachable(repository)
   const avoid = new Set(await keysToAvoid(repository))
 

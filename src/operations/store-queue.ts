@@ -1,5 +1,5 @@
 import type { Pool } from '../repository/pool.ts'
-import type { PackJob } from '../repository/pack-chain.ts'
+import type { Compression, PackJob } from '../repository/pack-chain.ts'
 import type { Session } from '../repository/session.ts'
 import type { StoreItem, StoreResult } from '../repository/store-parts.ts'
 import type { Suite } from '../repository/seal.ts'
@@ -9,6 +9,7 @@ import type { JobQueue } from './job-queue.ts'
 export type StoreQueue = JobQueue<StoreItem, StoreResult>
 
 export interface StoreQueueOptions {
+  readonly compression?: Compression | undefined
   readonly pool: Pool
   readonly session: Session
   readonly suite: Suite
@@ -24,6 +25,7 @@ export function storeQueue(options: StoreQueueOptions): StoreQueue {
 }
 
 /** What a job needs to make packs of a session. */
-export async function packJob({ pool, session, suite, random }: StoreQueueOptions): Promise<PackJob> {
-  return { session: session.id, suite, dataKey: await session.dataKey(), seed: random(32), target: pool.packTarget }
+export async function packJob({ pool, session, suite, random, compression }: StoreQueueOptions): Promise<PackJob> {
+  const dataKey = await session.dataKey()
+  return { session: session.id, suite, dataKey, seed: random(32), target: pool.packTarget, compression }
 }

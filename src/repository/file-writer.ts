@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { Corrupt } from '../core/corrupt.ts'
 import type { Disk } from '../core/disk.ts'
 import type { PartFile, Segment } from '../core/manifest.ts'
@@ -38,7 +37,7 @@ export function fileWriter(
       const [path, size] = files[++index] as PartFile
       left = size
       checker.beginFile(path, size)
-      handle = to?.disk.open(join(to.directory, path), 'create')
+      handle = to?.disk.open(`${to.directory}/${path}`, 'create')
     }
   }
   const each = (length: number, work: (start: number, end: number) => void): void => {

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { CHECKSUMS_FILE, hashOfAllFiles } from '../core/checksums.ts'
 import type { Checksums, FileChecksum } from '../core/checksums.ts'
 import type { Hash128 } from '../core/cityhash.ts'
@@ -69,7 +68,7 @@ function identityOf(
   const hash = identityHash()
   for (const { path, size } of streamOrder(stats.filter((file) => identity.has(file.path)))) {
     hash.file(path, size)
-    if (size <= IDENTITY_BYTES) hash.bytes(disk.read(join(directory, path)))
+    if (size <= IDENTITY_BYTES) hash.bytes(disk.read(`${directory}/${path}`))
   }
   return hash.digest()
 }
@@ -91,14 +90,14 @@ function readDirectory(directory: string, within: Within): Directory {
   const { disk, problems, prefix } = within
   const entries = disk.list(directory)
   const raw = entries.some((entry) => entry.name === CHECKSUMS_FILE)
-    ? disk.read(join(directory, CHECKSUMS_FILE))
+    ? disk.read(`${directory}/${CHECKSUMS_FILE}`)
     : undefined
   const encrypted = raw !== undefined && isEncrypted(raw)
   const checksums = encrypted ? undefined : readListed(raw, within)
   const found = entries.flatMap(({ name, kind }): readonly Found[] => {
     const path = prefix + name
     if (kind === 'directory')
-      return readProjection(join(directory, name), { ...within, prefix: `${path}/` }, checksums?.get(name))
+      return readProjection(`${directory}/${name}`, { ...within, prefix: `${path}/` }, checksums?.get(name))
     if (kind === 'file') return [{ path, listed: checksums?.get(name), identity: isIdentity(name, checksums) }]
     problems.push(`${path} is neither a file nor a directory`)
     return []
@@ -136,7 +135,7 @@ function statFiles(
   { disk, problems }: { readonly disk: Disk; readonly problems: string[] },
 ): readonly SourceFile[] {
   return found.map(({ path, listed }) => {
-    const { size, device, inode, modified } = disk.stat(join(directory, path))
+    const { size, device, inode, modified } = disk.stat(`${directory}/${path}`)
     if (listed && listed.size !== size) problems.push(`${path} has ${size} bytes, checksums.txt lists ${listed.size}`)
     return { path, size, device, inode, modified, ...(listed && { hash: listed.hash }) }
   })
@@ -144,6 +143,6 @@ function statFiles(
 
 function countRows(directory: string, found: readonly Found[], disk: Disk): number | undefined {
   if (!found.some((file) => file.path === 'count.txt')) return undefined
-  const rows = Number(Buffer.from(disk.read(join(directory, 'count.txt'))).toString())
+  const rows = Number(Buffer.from(disk.read(`${directory}/count.txt`)).toString())
   return Number.isSafeInteger(rows) ? rows : undefined
 }

@@ -96,6 +96,6 @@ function pending(ref: OpenPack['ref'], place: Omit<Pointer, 'pack'>): PendingBlo
 
 function addFrames(writer: PackWriter, text: Uint8Array, role: 'head' | 'body'): number {
   const start = writer.end
-  for (let at = 0; at < text.length; at += FRAME) writer.add(text.subarray(at, at + FRAME), { role, compressed: true })
+  for (let at = 0; at < text.length; at += FRAME) writer.add(text.subarray(at, at + FRAME), { role, compress: true })
   return writer.end - start
 }

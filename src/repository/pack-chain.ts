@@ -1,6 +1,6 @@
 import { Corrupt } from '../core/corrupt.ts'
 import type { Segment } from '../core/manifest.ts'
-import { FRAME } from '../core/part-stream.ts'
+import { FRAME, storedLength } from '../core/part-stream.ts'
 import { packCipher } from './pack-format.ts'
 import type { PackSecrets } from './pack-format.ts'
 import { packWriter } from './pack-writer.ts'
@@ -17,7 +17,14 @@ export interface PackJob {
   readonly seed: Uint8Array
   /** Bytes of plaintext in a full pack. */
   readonly target: number
+  readonly compression?: Compression | undefined
 }
+
+/** `auto` compresses the runs whose first frame shows that it is worth it. */
+export type Compression = 'off' | 'auto'
+
+/** What a run must save at least: less is not worth the time to compress it, and to decompress it in every restore. */
+const WORTH = 0.08
 
 /** The side that puts packs. */
 export interface PackSink {
@@ -61,7 +68,8 @@ export function packChain(job: PackJob, sink: PackSink): PackChain {
   let fill = 0
   let label = ''
   let stream = 0
-  let segments: { readonly pack: OpenPack; readonly offset: number; plain: number }[] = []
+  let compress = false
+  let segments: { readonly pack: OpenPack; readonly offset: number; plain: number; readonly frames: number[] }[] = []
 
   const begin = async (): Promise<OpenPack> => {
     const salt = deriveKey(job.seed, Buffer.alloc(0), { info: `pack salt ${count++}` }).toString('hex')
@@ -85,23 +93,28 @@ export function packChain(job: PackJob, sink: PackSink): PackChain {
     if (fill === 0 || !arena) return
     if (open && !open.writer.fits(fill)) finish()
     open ??= await begin()
-    const offset = open.writer.add(arena.subarray(0, fill), { role: 'body' })
+    const offset = open.writer.add(arena.subarray(0, fill), { role: 'body', compress })
+    const stored = open.writer.end - offset
+    if (stream === 0) compress &&= stored <= fill * (1 - WORTH)
     const last = segments.at(-1)
-    if (last?.pack === open) last.plain += fill
-    else {
+    if (last?.pack === open) {
+      last.plain += fill
+      last.frames.push(stored)
+    } else {
       open.writer.note(JSON.stringify([label, stream, offset]))
-      segments.push({ pack: open, offset, plain: fill })
+      segments.push({ pack: open, offset, plain: fill, frames: [stored] })
     }
     stream += fill
     fill = 0
   }
 
-  const toSegment = ({ pack, offset, plain }: (typeof segments)[number]): Segment => {
+  const toSegment = ({ pack, offset, plain, frames }: (typeof segments)[number]): Segment => {
     if (!pack.finished) throw new Corrupt('a segment lies in a pack that was never finished')
     return {
       pack: { id: pack.finished.id, bytes: pack.finished.bytes, session: job.session, salt: pack.salt },
       offset,
       plain,
+      ...(storedLength({ plain, frames }) !== storedLength({ plain }) && { frames }),
     }
   }
 
@@ -117,6 +130,7 @@ export function packChain(job: PackJob, sink: PackSink): PackChain {
       label = name
       fill = 0
       stream = 0
+      compress = job.compression === 'auto'
       segments = []
       return {
         space: async () => {

@@ -57,8 +57,8 @@ export interface FramePlace {
   /** Bytes from the start of the pack to the frame: no two frames of a pack share one, so nonces never repeat. */
   readonly offset: number
   readonly role: FrameRole
-  /** Whether the text is a zstd frame of the plaintext. */
-  readonly compressed?: boolean
+  /** Whether to seal a zstd frame of the plaintext instead, where that is smaller. */
+  readonly compress?: boolean
 }
 
 /** The cipher of a pack with this header. */
@@ -78,10 +78,12 @@ export function packCipher(header: PackHeader, secrets: PackSecrets): PackCipher
   }
   return {
     header: bytes,
-    seal: (plain, { offset, role, compressed = false }, into) => {
-      const payload = compressed ? zlib.zstdCompressSync(plain) : plain
+    seal: (plain, { offset, role, compress = false }, into) => {
+      const shrunk = compress ? zlib.zstdCompressSync(plain, LEVEL[header.kind]) : plain
+      const isSmaller = shrunk.length < plain.length
+      const payload = isSmaller ? shrunk : plain
       const word = Buffer.alloc(4)
-      word.writeUInt32LE((payload.length | (compressed ? COMPRESSED : 0)) >>> 0)
+      word.writeUInt32LE((payload.length | (isSmaller ? COMPRESSED : 0)) >>> 0)
       into.set(word)
       cipherOf(role).seal(payload, { nonce: nonce(offset, role), context: [bytes, word] }, into.subarray(4))
       return payload.length + FRAME_OVERHEAD
@@ -169,6 +171,12 @@ function encodeHeader(header: PackHeader, commitmentKey: Uint8Array): Buffer {
       : createHmac('sha256', createSecretKey(commitmentKey)).update(committed).digest()
   commitment.copy(bytes, 96)
   return bytes
+}
+
+/** Data are compressed already, by ClickHouse: what is left to gain comes at the lowest level. */
+const LEVEL = {
+  data: { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } },
+  meta: {},
 }
 
 function nonce(offset: number, role: FrameRole): Buffer {

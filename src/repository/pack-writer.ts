@@ -22,7 +22,7 @@ export interface PackWriter {
   /** Whether another frame with this much plaintext has room; an empty pack always has. */
   fits(plain: number): boolean
   /** Seal a frame; returns its offset in the pack. */
-  add(plain: Uint8Array, frame: { readonly role: FrameRole; readonly compressed?: boolean }): number
+  add(plain: Uint8Array, frame: { readonly role: FrameRole; readonly compress?: boolean }): number
   /** A line of the footer's table: what lies where, for the day when the manifest is gone. */
   note(line: string): void
   /** Seal the footer, and name the pack. */
@@ -47,9 +47,9 @@ export function packWriter(buffer: ArrayBufferLike, cipher: PackCipher, target: 
   let plainBytes = 0
   let noted = 0
 
-  const add: PackWriter['add'] = (plain, { role, compressed = false }) => {
+  const add: PackWriter['add'] = (plain, { role, compress = false }) => {
     const offset = end
-    end += cipher.seal(plain, { offset, role, compressed }, bytes.subarray(offset))
+    end += cipher.seal(plain, { offset, role, compress }, bytes.subarray(offset))
     name.update(bytes.subarray(offset, end))
     plainBytes += plain.length
     return offset
@@ -72,7 +72,7 @@ export function packWriter(buffer: ArrayBufferLike, cipher: PackCipher, target: 
       noted += Buffer.byteLength(line) + 1
     },
     finish: () => {
-      const footer = add(Buffer.from(notes.join('\n')), { role: 'footer', compressed: true })
+      const footer = add(Buffer.from(notes.join('\n')), { role: 'footer', compress: true })
       const trailer = encodeTrailer(footer, end + TRAILER)
       bytes.set(trailer, end)
       name.update(trailer)

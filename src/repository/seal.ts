@@ -32,13 +32,13 @@ export interface Aead {
  * The suite's authenticated encryption. Of `none` the text is the plaintext, and the tag is the first 16 bytes of
  * SHA-256(context ‖ nonce ‖ text): it finds damage, not forgery.
  *
- * @param native for texts of 16 KiB and more
+ * @param native for texts of 16 KiB and more, and for small ones when there are many
  */
 export function aead(suite: Suite, key: Uint8Array, native = nativeAead): Aead {
   if (suite === 'none') return digestOnly
   // Node.js makes an object of raw bytes at every call, which takes longer than to seal a small frame.
   const secret = createSecretKey(key)
-  const inPlaceOf = (text: Uint8Array) => (text.length < LARGE ? undefined : native(suite))
+  const inPlaceOf = (text: Uint8Array) => (text.length < LARGE && small++ < MANY ? undefined : native(suite))
   return {
     seal: (plain, place, into = Buffer.allocUnsafeSlow(plain.length + TAG)) => {
       const inPlace = inPlaceOf(plain)
@@ -48,17 +48,20 @@ export function aead(suite: Suite, key: Uint8Array, native = nativeAead): Aead {
     },
     open: (sealed, place, into) => {
       must(sealed.length >= TAG, 'is cut short')
-      const inPlace = into && inPlaceOf(sealed)
+      const inPlace = inPlaceOf(sealed)
       if (!inPlace) return openByNode(sealed, { ...around(secret, place), suite })
-      const isAuthentic = inPlace.open({ ...around(key, place), from: sealed, into })
+      const plain = into ?? Buffer.allocUnsafeSlow(sealed.length - TAG)
+      const isAuthentic = inPlace.open({ ...around(key, place), from: sealed, into: plain })
       must(isAuthentic, 'fails authentication')
-      return into.subarray(0, sealed.length - TAG)
+      return plain.subarray(0, sealed.length - TAG)
     },
   }
 }
 
-/** Below this the package for foreign calls is not worth its 20 milliseconds. */
+/** Less is not worth the 20 milliseconds that the package for foreign calls takes to load. */
 const LARGE = 16 * 1024
+const MANY = 500
+let small = 0
 
 /** HKDF-SHA-256. Every key of Permafrost is derived for one purpose, which is its `info`. */
 export function deriveKey(

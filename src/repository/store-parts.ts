@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { createCityHash } from '../core/cityhash.ts'
 import type { CityHash, Hash128 } from '../core/cityhash.ts'
 import type { Disk } from '../core/disk.ts'
@@ -66,7 +65,7 @@ async function storeItem(item: StoreItem, within: Within): Promise<() => StoreRe
     for (const files of item.runs) {
       const run = within.packs.beginRun(`${item.label}/${files[0]?.path ?? ''}`)
       for (const file of files)
-        suspect.push(...(await storeFile(join(item.directory, file.path), file, { ...within, run })))
+        suspect.push(...(await storeFile(`${item.directory}/${file.path}`, file, { ...within, run })))
       runs.push(await run.end())
     }
   } catch (error) {

@@ -6,6 +6,8 @@ import type { Context } from '../operations/context.ts'
 import { backup } from '../operations/backup.ts'
 import { prepareCopy } from '../operations/copy.ts'
 import type { PreparedCopy } from '../operations/copy.ts'
+import { copyToAll } from '../operations/copy-to-all.ts'
+import type { CopyPlace } from '../operations/status.ts'
 import { prepareDrill } from '../operations/drill.ts'
 import { drillProblems } from '../operations/drill-problems.ts'
 import { findBackup } from '../operations/find-backup.ts'
@@ -60,10 +62,12 @@ export async function execute(request: OperationRequest, ctx: ExecuteContext): P
     case 'drill':
       return runDrill(request, ctx)
     case 'copy': {
-      const copies: object[] = []
-      for await (const prepared of copyPlans(request, ctx))
-        copies.push({ plan: prepared.plan, result: await prepared.run() })
-      return { copies }
+      const { places, prepare } = await copying(request, ctx)
+      const copyTo = async (target: Repository) => {
+        const prepared = await prepare(target)
+        return { plan: prepared.plan, result: await prepared.run() }
+      }
+      return { copies: await copyToAll(places, copyTo, ctx) }
     }
   }
 }
@@ -159,8 +163,8 @@ export async function forgetPlan(
   return { prepared, confirm: severe ? host : undefined }
 }
 
-/** A plan for each place that copies go to; the next one is made when the one before was carried out. */
-export async function* copyPlans(request: RequestOf<'copy'>, ctx: ExecuteContext): AsyncGenerator<PreparedCopy> {
+/** Where copies go, and what is to be copied there. */
+export async function copying(request: RequestOf<'copy'>, ctx: ExecuteContext): Promise<Copying> {
   const places = ctx.ports.copyPlaces()
   if (places.length === 0)
     throw new PermafrostError('CONFIG_INVALID', 'copy.to names no other repository', {
@@ -168,7 +172,12 @@ export async function* copyPlans(request: RequestOf<'copy'>, ctx: ExecuteContext
     })
   const source = await ctx.ports.openRepository('read')
   const ids = await chosenIds(source, request)
-  for (const { open } of places) yield prepareCopy({ ...contextOf(ctx), source, target: await open() }, ids)
+  return { places, prepare: (target) => prepareCopy({ ...contextOf(ctx), source, target }, ids) }
+}
+
+export interface Copying {
+  readonly places: readonly CopyPlace[]
+  readonly prepare: (target: Repository) => Promise<PreparedCopy>
 }
 
 export async function prunePlan({ confirm }: RequestOf<'prune'>, ctx: ExecuteContext): Promise<PreparedPrune> {

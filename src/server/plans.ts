@@ -4,7 +4,7 @@ import { parseSelector } from '../core/selector.ts'
 import { planBackup } from '../operations/backup-plan.ts'
 import type { CopyPlan } from '../operations/copy.ts'
 import type { OperationRequest, PlanAnswer } from './contract/operations.ts'
-import { contextOf, copyPlans, forgetPlan, pruneJson, prunePlan, restorePlan } from './execute.ts'
+import { contextOf, copying, forgetPlan, pruneJson, prunePlan, restorePlan } from './execute.ts'
 import type { ExecuteContext } from './execute.ts'
 
 /** What an operation would do, and what it would have to be confirmed by. Nothing is changed. */
@@ -34,7 +34,8 @@ export async function planOf(request: OperationRequest, ctx: ExecuteContext): Pr
     }
     case 'copy': {
       const plans: CopyPlan[] = []
-      for await (const { plan } of copyPlans(request, ctx)) plans.push(plan)
+      const { places, prepare } = await copying(request, ctx)
+      for (const { open } of places) plans.push((await prepare(await open())).plan)
       return { kind, plan: plans }
     }
     case 'prune':

@@ -11,6 +11,8 @@ export function isUnavailable(error: unknown): error is FTPError {
 
 const DENIED = /denied|not permitted|not allowed|forbidden|prohibited|read-only/i
 const FULL = /quota|no space|disk full|insufficient storage|exceed/i
+/** What proftpd says of a full disk that took a part of a write. It may be broken as well, but not for a moment. */
+const DISK = /input\/output error/i
 
 /**
  * An answer of the server or an error of a connection as ours.
@@ -54,7 +56,7 @@ const ANSWERS = {
   },
   refused: {
     says: ({ location, doing, said }: Words) => `${location} refused to ${doing}: ${said}`,
-    hint: 'look at the rights of the account, whether the server speaks TLS, and at its log',
+    hint: 'look at the space and the rights of the account there, whether the server speaks TLS, and at its log',
   },
 } as const
 
@@ -75,7 +77,7 @@ function failureOf({ code, message }: FTPError): keyof typeof ANSWERS {
     case 426:
     case 450:
     case 451:
-      return 'broken'
+      return DISK.test(message) ? 'refused' : 'broken'
     default:
       return FULL.test(message) ? 'full' : DENIED.test(message) ? 'forbidden' : 'refused'
   }

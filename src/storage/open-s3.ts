@@ -74,6 +74,7 @@ export const openS3: OpenAdapter = async (location, { credentials, clock }) => {
   return s3Storage({
     client,
     location: location.printed,
+    temporary: sessionToken !== undefined,
     bucket: location.host,
     keys: keyPrefix(location.path),
     put: putOptions(options),

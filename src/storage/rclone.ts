@@ -1,6 +1,6 @@
 import { PermafrostError } from '../core/errors.ts'
 import { rclone } from './rclone-process.ts'
-import type { Rclone, RcloneAnswer } from './rclone-process.ts'
+import type { Rclone } from './rclone-process.ts'
 import { rangeHeader } from './read-body.ts'
 import { isKey } from './storage.ts'
 import type { ObjectInfo, Storage } from './storage.ts'
@@ -26,14 +26,12 @@ export function rcloneStorage(remote: string): Storage {
       if (range?.length === 0) return (await sizeOf(child, key, signal)) === undefined ? undefined : new Uint8Array(0)
       const bytes = range && rangeHeader(range)
       const answer = await child.send({ method: 'GET', key: checked(key), range: bytes, signal, onBytes })
-      if (answer.status === 404) return undefined
-      if (answer.status === 416) return new Uint8Array(0)
-      return expected(answer, `read ${key}`, location).body
+      return answer?.status === 416 ? new Uint8Array(0) : answer?.body
     },
 
     put: async (key, body, { ifAbsent = false, signal, onBytes } = {}) => {
       if (ifAbsent && (await sizeOf(child, key, signal)) !== undefined) return 'exists'
-      expected(await child.send({ method: 'POST', key: checked(key), body, signal, onBytes }), `write ${key}`, location)
+      await child.send({ method: 'POST', key: checked(key), body, signal, onBytes })
       const stored = await sizeOf(child, key, signal)
       if (stored === body.length) return 'created'
       throw new StorageError('broken', `${location} kept ${stored ?? 0} of ${body.length} bytes of ${key}`)
@@ -55,10 +53,7 @@ export function rcloneStorage(remote: string): Storage {
     },
 
     delete: async (keys, { signal } = {}) => {
-      for (const key of keys) {
-        const answer = await child.send({ method: 'DELETE', key: checked(key), signal })
-        if (answer.status !== 404) expected(answer, `delete ${key}`, location)
-      }
+      for (const key of keys) await child.send({ method: 'DELETE', key: checked(key), signal })
     },
   }
 }
@@ -78,18 +73,10 @@ function parse(output: string, location: string): readonly Listed[] {
 }
 
 async function sizeOf(child: Rclone, key: string, signal: AbortSignal | undefined): Promise<number | undefined> {
-  const answer = await child.send({ method: 'HEAD', key: checked(key), signal })
-  return answer.status === 200 ? answer.size : undefined
+  return (await child.send({ method: 'HEAD', key: checked(key), signal }))?.size
 }
 
 function checked(key: string): string {
   if (!isKey(key)) throw new PermafrostError('INTERNAL', `${JSON.stringify(key)} is not a key`)
   return key
-}
-
-function expected(answer: RcloneAnswer, doing: string, location: string): RcloneAnswer {
-  if (answer.status >= 200 && answer.status < 300) return answer
-  const hint = `see what rclone says to: rclone lsf ${location.slice('rclone:'.length)}`
-  if (answer.status === 403) throw new StorageError('forbidden', `not allowed to ${doing} at ${location}`, { hint })
-  throw new StorageError('broken', `${location} answered ${answer.status} to: ${doing}`, { hint })
 }

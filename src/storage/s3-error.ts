@@ -50,8 +50,19 @@ const HINTS: Partial<Record<StorageFailure, string>> = {
   full: 'raise the quota or free space there, and run it again',
 }
 
+export interface S3Caller {
+  readonly location: string
+  /** Whether the credentials end by themselves. */
+  readonly temporary: boolean
+}
+
+const OVER = 'get new credentials: the session token is over'
+const POLICY = 'give them the policy of docs/locations.md'
+/** Ceph, of those that were tried, does not say whether it is the token that it denies. */
+const EITHER = ['get new credentials if the session token is over', `otherwise ${POLICY}`]
+
 /** What the SDK threw, as an error of the store. @param doing what was tried, with its object */
-export function s3Error(error: unknown, doing: string, location: string): PermafrostError {
+export function s3Error(error: unknown, doing: string, { location, temporary }: S3Caller): PermafrostError {
   if (error instanceof PermafrostError) return error
   const { name, status, retryAfter, told } = factsOf(error)
   // Not a word of the store's: the network, or an answer that came broken.
@@ -59,16 +70,16 @@ export function s3Error(error: unknown, doing: string, location: string): Permaf
   const failure = CODES[name] ?? STATUSES[status ?? 0] ?? ((status ?? 0) >= 500 ? 'broken' : 'refused')
   const tried = { doing, location, container: 'bucket' } as const
   return new StorageError(failure, `${failureSentence(failure, tried)} (${name}${status ? `, ${status}` : ''})`, {
-    hint: hintFor(name, failure),
+    hint: failure === 'forbidden' && temporary ? EITHER : hintFor(name, failure),
     retryAfter,
     cause: error,
   })
 }
 
 function hintFor(name: string, failure: StorageFailure): string | undefined {
-  if (name.startsWith('ExpiredToken')) return 'the session token is over: get new credentials'
+  if (name.startsWith('ExpiredToken')) return OVER
   if (name === 'RequestTimeTooSkewed') return 'set the clock of this machine'
-  if (failure === 'forbidden') return 'give them the policy of docs/locations.md'
+  if (failure === 'forbidden') return POLICY
   if (failure === 'refused') return 'look at region, endpoint and path-style in repository.url'
   return HINTS[failure]
 }

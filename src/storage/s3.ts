@@ -15,6 +15,7 @@ import { isWorthAClass } from './storage-class.ts'
 import { lengthOfRange, rangeHeader, readBody } from './read-body.ts'
 import { reportUpload } from './s3-client.ts'
 import { s3Error } from './s3-error.ts'
+import type { S3Caller } from './s3-error.ts'
 import type { CallOptions, ObjectInfo, Storage } from './storage.ts'
 import { StorageError } from './storage-error.ts'
 
@@ -27,9 +28,8 @@ export type S3PutOptions = Pick<
   readonly retain?: number | undefined
 }
 
-export interface S3Options {
+export interface S3Options extends S3Caller {
   readonly client: S3Client
-  readonly location: string
   readonly bucket: string
   readonly keys: KeyPrefix
   readonly put: S3PutOptions
@@ -64,7 +64,7 @@ export function s3Storage(options: S3Options): Storage {
       return await work()
     } catch (error) {
       signal?.throwIfAborted()
-      throw s3Error(error, doing, location)
+      throw s3Error(error, doing, options)
     }
   }
 

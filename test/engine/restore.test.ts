@@ -56,6 +56,18 @@ describe('what is restored', () => {
     expect(await fingerprint(target, ORDERS)).toEqual(await fingerprint(source, ORDERS, 'p = 1'))
   })
 
+  it('is not partitions of one table and, without a word, nothing of another that was named', async () => {
+    const partitions = ['shop.orders:1']
+    await expect(ctx.restore(from, { tables: ['shop.*'], partitions })).rejects.toMatchObject({
+      code: 'USAGE',
+      message: '-t names shop.people as well, and --partition none of its partitions',
+      hint: [expect.any(String), expect.stringContaining(`restore ${from.id} -t shop.people`)],
+    })
+    expect(await tables()).toEqual([])
+    await ctx.restore(from, { tables: ['!shop.p*'], partitions })
+    expect(await tables()).toEqual([{ t: 'shop.orders' }])
+  })
+
   it('goes into another database, or under another name', async () => {
     await ctx.restore(from, { as: { database: 'other' } })
     await same(ORDERS, { database: 'other', name: 'orders' })

@@ -45,6 +45,38 @@ describe('a backup restored into an empty engine', () => {
     },
   )
 
+  it('is the same when it was compressed, which is done where ClickHouse left something to gain', async () => {
+    await source.run(
+      'CREATE DATABASE twice',
+      // LZ4 has no use for digits at random, and zstd has; of random bytes nobody makes fewer.
+      'CREATE TABLE twice.digits (k UInt64, v String) ENGINE = MergeTree ORDER BY k SETTINGS min_bytes_for_wide_part = 0',
+      'CREATE TABLE twice.random (k UInt64, v String) ENGINE = MergeTree ORDER BY k SETTINGS min_bytes_for_wide_part = 0',
+      'INSERT INTO twice.digits SELECT cityHash64(number), toString(cityHash64(number, 1)) FROM numbers(300000)',
+      'INSERT INTO twice.random SELECT cityHash64(number), randomString(20) FROM numbers(300000)',
+    )
+    const repository = await bench.repository('compressed')
+    const limits = { workers: 2, memory: 256 << 20 }
+    const ctx = bench.context(source, repository, { limits: { ...limits, compression: 'auto' } })
+    const stored = async (table: string): Promise<number> => {
+      const { summary } = await ctx.backup({ tables: [`twice.${table}`] })
+      return summary.stored / summary.logical
+    }
+    expect(await stored('digits')).toBeLessThan(0.8)
+    expect(await stored('random')).toBeGreaterThan(0.95)
+
+    const whole = bench.context(source, repository, { limits })
+    const { summary } = await whole.backup({ tables: ['twice.*'] })
+    expect(summary.reused).toBe(summary.logical)
+    expect(await whole.verify([summary.id], 'content')).toMatchObject({ findings: [] })
+    await bench.context(target, repository).restore(summary)
+    for (const name of ['digits', 'random']) {
+      const table = { database: 'twice', name }
+      expect(await fingerprint(target, table)).toEqual(await fingerprint(source, table))
+      expect(await partList(target, table)).toEqual(await partList(source, table))
+    }
+    for (const engine of [source, target]) await engine.run('DROP DATABASE twice SYNC')
+  })
+
   it('leaves no freeze, no staging and no scratch table behind', async () => {
     const repository = await bench.repository('tidy')
     const { summary } = await bench.context(source, repository).backup({ tables: ['shop.*'] })

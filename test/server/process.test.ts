@@ -135,6 +135,22 @@ describe('permafrost agent', () => {
     await engine.run('DROP TABLE shop.was')
   })
 
+  it('copies to the other places when one fails, and says which', async () => {
+    const nowhere = `file://${home}/nowhere`
+    await configure({}, { copy: { to: [nowhere, `file://${home}/second`] } })
+    const agent = await start()
+    const said = { code: 3, stderr: expect.stringContaining(`${nowhere}: has no copy`) as string }
+    for (const how of [[], ['--agent', agent.url]]) {
+      const { stdout, ...rest } = await cli('copy', '--all', '--json', ...how)
+      expect(rest).toMatchObject(said)
+      expect(JSON.parse(stdout)).toMatchObject({ copies: [{ plan: { to: `file://${home}/second` } }] })
+    }
+    const [last] = await operations(agent)
+    expect(last).toMatchObject({ kind: 'copy', state: 'incomplete', findings: 1 })
+    expect(await cli('copy', '--all', '--to', nowhere)).toMatchObject({ code: 10 })
+    await configure()
+  })
+
   it('as its systemd unit starts it, idles in less than 120 MiB: at first, and when it has worked', async () => {
     const unit = readFileSync(new URL('../../packaging/systemd/permafrost.service', import.meta.url), 'utf8')
     const [, environment = ''] = /^Environment=(.*)$/m.exec(unit) ?? []

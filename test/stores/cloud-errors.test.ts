@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { PutBucketPolicyCommand } from '@aws-sdk/client-s3'
 import { ContainerSASPermissions } from '@azure/storage-blob'
 import { afterAll, beforeAll, describe, it } from 'vitest'
@@ -7,7 +8,7 @@ import { openStorage } from '../../src/storage/open.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import { startAzurite } from '../helpers/stores/azurite.ts'
 import type { Azurite } from '../helpers/stores/azurite.ts'
-import { hasCeph, startCeph } from '../helpers/stores/ceph.ts'
+import { hasCeph, startCeph, WITH_SESSIONS } from '../helpers/stores/ceph.ts'
 import type { Ceph, S3Keys } from '../helpers/stores/ceph.ts'
 import { makeCertificate } from '../helpers/stores/certificate.ts'
 import { startGcs } from '../helpers/stores/gcs.ts'
@@ -79,6 +80,28 @@ describe.runIf(hasCeph)('S3 says what is wrong:', () => {
     await ceph.admin('quota', 'set', '--quota-scope=user', '--uid=owner', '--max-size=1M')
     await ceph.admin('quota', 'enable', '--quota-scope=user', '--uid=owner')
     await holds(await s3(), { failure: 'full', says: /no space left to write packs\/aa\/one/, secrets: secrets() })
+  })
+})
+
+describe.runIf(hasCeph)('S3 that gives out sessions says what is wrong:', () => {
+  it('a session token that is over', async () => {
+    await using ceph = await startCeph(certificate, WITH_SESSIONS)
+    await ceph.bucket('backups')
+    const keys = await ceph.session(3)
+    const storage = await open(`s3://backups/prod?${at(ceph.endpoint)}${trusted}`, keys)
+    await storage.put('packs/aa/zero', Buffer.from('x'))
+    const works = (): Promise<boolean> =>
+      storage.head('packs/aa/zero').then(
+        () => true,
+        () => false,
+      )
+    while (await works()) await sleep(100)
+    await holds(storage, {
+      failure: 'forbidden',
+      says: /the credentials may not write packs\/aa\/one/,
+      hints: /get new credentials if the session token is over/,
+      secrets: [keys['secret-access-key'], keys['session-token']],
+    })
   })
 })
 

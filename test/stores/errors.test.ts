@@ -1,22 +1,29 @@
+import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { freePort } from '../../src/engine/free-port.ts'
 import { ftpStorage } from '../../src/storage/ftp.ts'
 import { fingerprintOf } from '../../src/storage/known-hosts.ts'
+import { withLayers } from '../../src/storage/layers.ts'
 import { rcloneStorage } from '../../src/storage/rclone.ts'
 import { sftpStorage } from '../../src/storage/sftp.ts'
 import type { Storage } from '../../src/storage/storage.ts'
 import type { StorageFailure } from '../../src/storage/storage-error.ts'
+import type { WebdavOptions } from '../../src/storage/webdav-client.ts'
 import { webdavStorage } from '../../src/storage/webdav.ts'
 import { canMount } from '../helpers/not-covered.ts'
 import { PASSWORD, startProftpd } from '../helpers/stores/proftpd.ts'
 import type { FtpServer } from '../helpers/stores/proftpd.ts'
-import { hasFileServers, onSmallDisk } from '../helpers/stores/server-process.ts'
+import { addRemote } from '../helpers/stores/rclone.ts'
+import { hasFileServers, onSmallDisk, removeDirectory, serverDirectory } from '../helpers/stores/server-process.ts'
 import { knownHost, makeKey, startSshd } from '../helpers/stores/sshd.ts'
 import type { SftpServer } from '../helpers/stores/sshd.ts'
+import { startTcpFaults } from '../helpers/stores/tcp-faults.ts'
+import type { TcpFault } from '../helpers/stores/tcp-faults.ts'
 import { startApache, startLighttpd } from '../helpers/stores/webdav-servers.ts'
 import type { WebdavServer } from '../helpers/stores/webdav-servers.ts'
+import { keysOf } from '../helpers/workbench.ts'
 import { holds as failsAs } from './holds.ts'
 
 let sshd: SftpServer
@@ -137,9 +144,19 @@ describe.runIf(hasFileServers)('Files on a server', () => {
       await holds(ftpStorage(server.ftp(tls)), 'forbidden', /not allowed to write/)
     })
 
-    it.each(['none', 'explicit'] as const)('a full store (TLS: %s)', async (tls) => {
+    it.each(['none', 'explicit'] as const)('files that may not be as large (TLS: %s)', async (tls) => {
       const server = await started(startProftpd('MaxStoreFileSize 1 MB'))
       await holds(ftpStorage(server.ftp(tls)), 'full', /no space left to write/)
+    })
+
+    it.runIf(canMount).each(['none', 'explicit'] as const)('a full disk (TLS: %s)', async (tls) => {
+      const server = await started(startProftpd('', 'full'))
+      // A write of which the disk takes a part is to proftpd one that failed for no reason.
+      await expect(ftpStorage(server.ftp(tls)).put('a', Buffer.alloc(4 << 20))).rejects.toMatchObject({
+        failure: expect.stringMatching(/^(full|refused)$/),
+        message: expect.stringMatching(/no space left to write|input\/output error/i),
+        hint: [expect.stringContaining('space')],
+      })
     })
   })
 
@@ -170,8 +187,60 @@ describe.runIf(hasFileServers)('Files on a server', () => {
   })
 
   describe('a store through rclone says what is wrong:', () => {
-    it('a remote that rclone does not know', async () => {
-      await holds(rcloneStorage('nowhere:path'), 'broken', /rclone:nowhere:path did not do it/)
+    const directory = serverDirectory('rclone')
+    const configuration = join(directory, 'rclone.conf')
+    let lighttpd: WebdavServer
+    beforeAll(async () => {
+      process.env['RCLONE_CONFIG'] = configuration
+      lighttpd = await started(startLighttpd())
     })
+    afterAll(() => removeDirectory(directory))
+    const at = (name: string, options: WebdavOptions) => rcloneStorage(addRemote(configuration, name, options))
+
+    it('a remote that rclone does not know', async () => {
+      await holds(rcloneStorage('nowhere:path'), 'absent', /rclone:nowhere:path is not there/)
+    })
+
+    it('a server that is not there', async () => {
+      const storage = at('gone', { ...lighttpd.place(), url: `http://127.0.0.1:${await freePort()}` })
+      await holds(storage, 'absent', /rclone:gone:\S* is not there/)
+    })
+
+    it('a wrong password', async () => {
+      const storage = at('wrong', { ...lighttpd.place(), password: 'wrong password' })
+      await holds(storage, 'unauthenticated', /does not accept the credentials/)
+      await expect(keysOf(storage, '')).rejects.toMatchObject({ failure: 'unauthenticated' })
+    })
+
+    it('a certificate that nobody trusts', async () => {
+      await holds(at('untrusted', apache.place()), 'untrusted', /rclone:untrusted:\S* did not look at/)
+    })
+
+    it('an account that may only read', async () => {
+      const server = await started(startLighttpd('read-only'))
+      await holds(at('reader', server.place()), 'forbidden', /may not write packs\/aa\/one/)
+    })
+
+    it('a server that went away, which is not the same as an object that did', async () => {
+      const { place, proxy } = await behindProxy(() => undefined)
+      const storage = at('away', place)
+      await storage.put('backups/one', Buffer.from('x'))
+      expect(await storage.head('backups/two')).toBeUndefined()
+      await proxy[Symbol.asyncDispose]()
+      await expect(storage.head('backups/two')).rejects.toMatchObject({ failure: 'absent' })
+    })
+
+    it('a server that stalls, within the time for that', async () => {
+      const { place } = await behindProxy(() => ({ direction: 'up', after: 0, act: 'hang' }))
+      const impatient = { limits: { silence: 1, patience: 0 }, clock: () => new Date(), random: randomBytes }
+      await holds(withLayers(at('slow', place), impatient), 'broken', /said nothing for 1 s/)
+    })
+
+    async function behindProxy(rule: () => TcpFault | undefined) {
+      const place = lighttpd.place()
+      const { port } = new URL(place.url)
+      const proxy = await started(startTcpFaults(Number(port), rule))
+      return { proxy, place: { ...place, url: place.url.replace(`:${port}`, `:${proxy.port}`) } }
+    }
   })
 })

@@ -12,16 +12,26 @@ import { cliAt, fillDatabase, wholeProduct } from './scenario.ts'
 
 let bench: Workbench
 let engine: TestEngine
-let servers: FileServers
+beforeAll(async () => {
+  bench = await workbench()
+  engine = await bench.engine('engine')
+})
+afterAll(() => bench[Symbol.asyncDispose]())
+
+describe('A disk', () => {
+  it('the whole product works at file', async () => {
+    const url = `file://${join(bench.directory, 'disk')}`
+    await fillDatabase(engine, 'at_file')
+    await wholeProduct(cliAt(join(bench.directory, 'file'), engine, { url }), engine, 'at_file')
+  })
+})
+
 describe.runIf(hasFileServers)('Files on a server', () => {
+  let servers: FileServers
   beforeAll(async () => {
-    bench = await workbench()
-    engine = await bench.engine('engine')
     servers = await startFileServers()
   })
-  afterAll(async () => {
-    for (const one of [bench, servers]) await one[Symbol.asyncDispose]()
-  })
+  afterAll(() => servers[Symbol.asyncDispose]())
 
   it.each(FILE_SCHEMES)('the whole product works at %s', async (scheme) => {
     const database = `at_${scheme}`
@@ -31,11 +41,12 @@ describe.runIf(hasFileServers)('Files on a server', () => {
 
   describe('a backup that is killed while a pack is on its way', () => {
     const unfinished = (url: string) => readdirSync(join(new URL(url).pathname, 'tmp'))
-    // What of a write under way is there to be seen; lighttpd shows nothing that it was not sent whole.
+    // What of a write under way is there to be seen; lighttpd shows nothing that it was not sent whole, nor does rclone with it.
     const killable = [
       ['sftp', unfinished],
       ['ftp', unfinished],
       ['webdav', undefined],
+      ['rclone', undefined],
     ] as const
 
     it.each(killable)(
@@ -44,14 +55,13 @@ describe.runIf(hasFileServers)('Files on a server', () => {
         const [scheme, leftAt] = args
         const database = `killed_${scheme}`
         await fillDatabase(engine, database)
-        const cli = cliAt(join(bench.directory, database), engine, servers.place(scheme))
+        const { port, through, ...place } = servers.place(scheme)
+        const cli = cliAt(join(bench.directory, database), engine, place)
         await cli.json('repo', 'init')
 
         const left = leftAt && (() => leftAt(cli.url))
-        const { port } = new URL(cli.url)
-        await using proxy = await startTcpFaults(Number(port), () => ({ direction: 'up', after: 200_000, act: 'hang' }))
-        const slow = cli.url.replace(`:${port}`, `:${proxy.port}`)
-        const { child, result } = cli.start('backup', '-t', `${database}.*`, '-r', slow)
+        await using proxy = await startTcpFaults(port, () => ({ direction: 'up', after: 200_000, act: 'hang' }))
+        const { child, result } = cli.start('backup', '-t', `${database}.*`, '-r', through(proxy.port))
         while (child.exitCode === null && (proxy.hits() === 0 || left?.().length === 0)) await sleep(20)
         child.kill('SIGKILL')
         expect((await result).signal).toBe('SIGKILL')

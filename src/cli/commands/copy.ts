@@ -1,9 +1,11 @@
 import { PermafrostError } from '../../core/errors.ts'
+import { collectFindings } from '../../core/events.ts'
 import { formatBytes, parseBytes, plural } from '../../core/units.ts'
 import type { CopyPlan, CopyResult } from '../../operations/copy.ts'
+import type { Repository } from '../../repository/repository.ts'
 import { answerWithRequests } from '../answer-with-requests.ts'
 import { chosenBackups } from '../chosen-backups.ts'
-import { collect } from '../command.ts'
+import { collect, exitCodeOf } from '../command.ts'
 import type { AddCommand } from '../command.ts'
 import type { Composition } from '../compose.ts'
 import { runByAgent } from '../run-by-agent.ts'
@@ -41,15 +43,21 @@ export const addCopy: AddCommand = (program, run) => {
         const source = await c.repository('read')
         const ids = await chosenBackups(source, names, options.all ?? false)
         const { prepareCopy } = await import('../../operations/copy.ts')
-        const copies: Copied[] = []
-        for (const url of targets(options.to, c)) {
-          const target = await c.repositoryAt(url, 'write', { as: 'copy', upload })
-          const prepared = await prepareCopy({ ...c.base(), source, target }, ids)
-          const { plan } = prepared
-          copies.push({ plan, ...(!options.dryRun && { result: await prepared.run() }) })
+        const { copyToAll } = await import('../../operations/copy-to-all.ts')
+        const base = c.base()
+        const { emit, findings } = collectFindings(base.emit)
+        const ctx = { ...base, emit }
+        const places = targets(options.to, c).map((location) => ({
+          location,
+          open: () => c.repositoryAt(location, 'write', { as: 'copy', upload }),
+        }))
+        const copyTo = async (target: Repository): Promise<Copied> => {
+          const prepared = await prepareCopy({ ...ctx, source, target }, ids)
+          return { plan: prepared.plan, ...(!options.dryRun && { result: await prepared.run() }) }
         }
-        answerWithRequests(c, { copies }, () => copies.flatMap(describe))
-        return 0
+        const copies = await copyToAll(places, copyTo, ctx)
+        answerWithRequests(c, { copies, findings }, () => copies.flatMap(describe))
+        return exitCodeOf(findings)
       }),
     )
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { fromTemporaryCredentials } from '@aws-sdk/credential-providers'
 import { freePort } from '../../../src/engine/free-port.ts'
 import type { Certificate } from './certificate.ts'
 import { hasServer, ownedByServer, removeDirectory, serverDirectory, serverUser } from './server-process.ts'
@@ -18,6 +19,8 @@ export interface S3Keys {
   readonly 'access-key-id': string
   readonly 'secret-access-key': string
 }
+
+export type SessionKeys = Readonly<Record<keyof S3Keys | 'session-token', string>>
 
 /** A whole Ceph: a monitor, a store in memory, and its S3 gateway. */
 export interface Ceph extends AsyncDisposable {
@@ -30,6 +33,8 @@ export interface Ceph extends AsyncDisposable {
   bucket(name: string): Promise<void>
   /** Make a user who owns nothing. */
   user(name: string): Promise<S3Keys>
+  /** Credentials of the owner's that end after so many seconds: only `WITH_SESSIONS`. */
+  session(seconds: number): Promise<SessionKeys>
   /** `radosgw-admin` */
   admin(...args: readonly string[]): Promise<string>
 }
@@ -38,8 +43,17 @@ export const hasCeph = hasServer('/usr/bin/radosgw', 'S3 by Ceph (apt-get instal
 
 const OWNER: S3Keys = { 'access-key-id': 'OWNERACCESSKEY', 'secret-access-key': 'owner-hunter2-owner-hunter2' }
 
-/** Start Ceph on free ports, as an ordinary user; its daemons are ended by their own process ids. Over TLS with a certificate. */
-export async function startCeph(certificate?: Certificate): Promise<Ceph> {
+/** For `startCeph`: it gives out credentials that end by themselves, but then calls every wrong key a denied one. */
+export const WITH_SESSIONS = `rgw_s3_auth_use_sts = true
+rgw_sts_key = sixteen-letters!
+rgw_sts_min_session_duration = 1`
+
+/**
+ * Start Ceph on free ports, as an ordinary user; its daemons are ended by their own process ids. Over TLS with a certificate.
+ *
+ * @param more lines of its configuration
+ */
+export async function startCeph(certificate?: Certificate, more = ''): Promise<Ceph> {
   const directory = serverDirectory('ceph')
   for (const name of ['mon', 'osd', 'rgw', 'run']) {
     mkdirSync(join(directory, name))
@@ -48,7 +62,10 @@ export async function startCeph(certificate?: Certificate): Promise<Ceph> {
   const [monitor, gateway] = [await freePort(), await freePort()]
   const configuration = join(directory, 'ceph.conf')
   const cluster = randomUUID()
-  writeFileSync(configuration, cephConf({ directory, monitor, cluster, frontend: frontendAt(gateway, certificate) }))
+  writeFileSync(
+    configuration,
+    cephConf({ directory, monitor, cluster, frontend: frontendAt(gateway, certificate), more }),
+  )
   const { uid, gid } = serverUser
   const as = process.getuid?.() === 0 ? { uid, gid } : {}
   const tool = async (command: string, ...args: readonly string[]): Promise<string> =>
@@ -84,14 +101,13 @@ export async function startCeph(certificate?: Certificate): Promise<Ceph> {
   daemon('radosgw', '-n', 'client.admin')
   const endpoint = `${certificate ? 'https' : 'http'}://127.0.0.1:${gateway}`
   await until(() => connection(gateway))
-  const client = (keys = OWNER): S3Client =>
-    new S3Client({
-      endpoint,
-      region: 'us-east-1',
-      forcePathStyle: true,
-      credentials: { accessKeyId: keys['access-key-id'], secretAccessKey: keys['secret-access-key'] },
-      ...(certificate && { requestHandler: { httpsAgent: { ca: certificate.certificate } } }),
-    })
+  const configOf = (keys: S3Keys) => ({
+    endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: keys['access-key-id'], secretAccessKey: keys['secret-access-key'] },
+    ...(certificate && { requestHandler: { httpsAgent: { ca: certificate.certificate } } }),
+  })
+  const client = (keys = OWNER): S3Client => new S3Client({ ...configOf(keys), forcePathStyle: true })
   return {
     endpoint,
     keys: OWNER,
@@ -104,6 +120,23 @@ export async function startCeph(certificate?: Certificate): Promise<Ceph> {
         'access-key-id': `${name.toUpperCase()}KEY`,
         'secret-access-key': `${name}-hunter2-${name}-hunter2`,
       }),
+    session: async (seconds) => {
+      const statement = (what: object) =>
+        JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', ...what }] })
+      const trust = statement({ Principal: { AWS: ['arn:aws:iam:::user/owner'] }, Action: ['sts:AssumeRole'] })
+      await admin('caps', 'add', '--uid=owner', '--caps=roles=*')
+      await admin('role', 'create', '--role-name=short', `--assume-role-policy-doc=${trust}`)
+      const policy = statement({ Action: ['s3:*'], Resource: ['arn:aws:s3:::*'] })
+      await admin('role-policy', 'put', '--role-name=short', '--policy-name=all', `--policy-doc=${policy}`)
+      const { credentials, ...clientConfig } = configOf(OWNER)
+      const params = { RoleArn: 'arn:aws:iam:::role/short', DurationSeconds: seconds }
+      const given = await fromTemporaryCredentials({ masterCredentials: credentials, params, clientConfig })()
+      return {
+        'access-key-id': given.accessKeyId,
+        'secret-access-key': given.secretAccessKey,
+        'session-token': given.sessionToken ?? '',
+      }
+    },
     admin,
     [Symbol.asyncDispose]: async () => {
       for (const child of daemons.toReversed()) {
@@ -140,8 +173,8 @@ function frontendAt(port: number, certificate: Certificate | undefined): string 
 }
 
 /** The short intervals are what makes it start in seconds. */
-function cephConf(at: { directory: string; monitor: number; frontend: string; cluster: string }): string {
-  const { directory, monitor, frontend, cluster } = at
+function cephConf(at: { directory: string; monitor: number; frontend: string; cluster: string; more: string }): string {
+  const { directory, monitor, frontend, cluster, more } = at
   return `[global]
 fsid = ${cluster}
 mon_host = [v2:127.0.0.1:${monitor}]
@@ -181,5 +214,6 @@ rgw_data = ${directory}/rgw
 rgw_crypt_require_ssl = false
 rgw_crypt_s3_kms_backend = testing
 rgw_crypt_s3_kms_encryption_keys = testkey=YmluCmJvb3N0CmJvb3N0LWJ1aWxkCmNlcGguY29uZgo=
+${more}
 `
 }

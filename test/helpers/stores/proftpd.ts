@@ -4,7 +4,15 @@ import { freePort } from '../../../src/engine/free-port.ts'
 import type { FtpOptions } from '../../../src/storage/ftp-session.ts'
 import type { SftpOptions } from '../../../src/storage/sftp-session.ts'
 import { makeCertificate } from './certificate.ts'
-import { ownedByServer, removeDirectory, runTool, serverDirectory, serverUser, startServer } from './server-process.ts'
+import {
+  onSmallDisk,
+  ownedByServer,
+  removeDirectory,
+  runTool,
+  serverDirectory,
+  serverUser,
+  startServer,
+} from './server-process.ts'
 import { knownHost, makeKey } from './sshd.ts'
 
 /** A real proftpd with one user, for FTP, FTPS and SFTP. */
@@ -20,8 +28,14 @@ export interface FtpServer extends AsyncDisposable {
 
 export const PASSWORD = 'correct horse battery staple'
 
-/** @param more lines of configuration for the directory of the data */
-export async function startProftpd(more = ''): Promise<FtpServer> {
+/** Who it runs as on a small disk: whoever started it is root there, and nobody else exists. */
+const ON_SMALL_DISK = { uid: 0, gid: 0, name: 'root', group: 'root', login: 'RootLogin on' }
+
+/**
+ * @param more lines of configuration for the directory of the data
+ * @param kind `full` has a disk of 1 MiB: only where `canMount`
+ */
+export async function startProftpd(more = '', kind: 'usual' | 'full' = 'usual'): Promise<FtpServer> {
   const directory = serverDirectory('proftpd')
   const ports = { ftp: await freePort(), sftp: await freePort() }
   const { keyFile, certificateFile, certificate } = makeCertificate(directory)
@@ -30,7 +44,7 @@ export async function startProftpd(more = ''): Promise<FtpServer> {
   const data = join(directory, 'data')
   mkdirSync(data)
   const password = runTool('openssl', 'passwd', '-6', PASSWORD).trim()
-  const { uid, gid, name, group } = serverUser
+  const { uid, gid, name, group, login } = kind === 'full' ? ON_SMALL_DISK : { ...serverUser, login: '' }
   writeFileSync(join(directory, 'users'), `backup:${password}:${uid}:${gid}::${data}:/bin/sh\n`, { mode: 0o600 })
   writeFileSync(
     join(directory, 'proftpd.conf'),
@@ -52,6 +66,7 @@ Group ${group}
 PidFile ${directory}/proftpd.pid
 ScoreboardFile ${directory}/scoreboard
 DelayEngine off
+${login}
 MaxInstances none
 RequireValidShell off
 AuthOrder mod_auth_file.c
@@ -85,9 +100,9 @@ TLSECCertificateKeyFile ${keyFile}
   for (const file of [hostKey, join(directory, 'users'), data]) ownedByServer(file)
   const knownHosts = join(directory, 'known-hosts')
   writeFileSync(knownHosts, knownHost(ports.sftp, hostKey))
-  const server = await startServer('/usr/sbin/proftpd', ['-n', '-q', '-c', join(directory, 'proftpd.conf')], {
-    port: ports.ftp,
-  })
+  const run = ['/usr/sbin/proftpd', '-n', '-q', '-c', join(directory, 'proftpd.conf')] as const
+  const [command, ...args] = kind === 'full' ? onSmallDisk(data, run) : run
+  const server = await startServer(command, args, { port: ports.ftp })
   let places = 0
   const place = () => ({
     host: '127.0.0.1',

@@ -268,7 +268,7 @@ describe('decoders never crash on anything else', () => {
       { head: key, body: key },
     )
     const frame = Buffer.alloc(10_000)
-    const length = cipher.seal(Buffer.alloc(64 << 20), { offset: 128, role: 'body', compressed: true }, frame)
+    const length = cipher.seal(Buffer.alloc(64 << 20), { offset: 128, role: 'body', compress: true }, frame)
     expect(() => cipher.open(frame.subarray(0, length), { offset: 128, role: 'body' })).toThrow(Corrupt)
   })
 })

@@ -19,7 +19,7 @@ export function growthTable(sizes: readonly Size[]): string {
 
 const WIDTH = 320
 const HEIGHT = 260
-const COLORS = ['#0969da', '#8250df', '#bf3989', '#cf222e', '#bc4c00', '#9a6700', '#1a7f37', '#57606a']
+const COLORS = ['#0969da', '#8250df', '#bf3989', '#cf222e', '#bc4c00', '#9a6700', '#1a7f37', '#57606a', '#1b7c83']
 
 /** Seconds at the left, memory at the right, a line a step, both axes logarithmic. */
 export function growthChart(sizes: readonly Size[]): string {

@@ -7,14 +7,24 @@ import { parseArgs } from 'node:util'
 import { parseSelector } from '../src/core/selector.ts'
 import { formatBytes } from '../src/core/units.ts'
 import { thisFreezer } from '../src/engine/freezer.ts'
+import { openGateway } from '../src/engine/gateway.ts'
 import { openPool } from '../src/repository/pool.ts'
 import { loadAll } from '../src/operations/load-queue.ts'
+import { mountTable } from '../src/operations/mount-table.ts'
 import { preparePrune } from '../src/operations/prune.ts'
 import { storeBackup } from '../src/operations/store-backup.ts'
 import { verify } from '../src/operations/verify.ts'
-import { backupIds, listBackups, readContents, readParts, readPartitions } from '../src/repository/backups.ts'
+import {
+  backupIds,
+  listBackups,
+  readContents,
+  readParts,
+  readPartitions,
+  readSchemas,
+} from '../src/repository/backups.ts'
 import { poolOf } from '../src/operations/context.ts'
 import { forget } from '../src/repository/forgotten.ts'
+import { partReader } from '../src/repository/part-reader.ts'
 import { initRepository, openRepository } from '../src/repository/repository.ts'
 import { fileStorage } from '../src/storage/file.ts'
 import { nodeDisk } from '../src/storage/node-disk.ts'
@@ -110,6 +120,23 @@ const STEPS: Readonly<Record<string, Step>> = {
     const [partitions] = await readPartitions(ctx.repository, tables.slice(0, 1))
     const parts = await readParts(ctx.repository, partitions?.slice(0, 1) ?? [])
     return { parts: await load(ctx, parts.slice(0, 1)) }
+  },
+  // One partition of one table, up to the point where ClickHouse would ask for its files.
+  'query open': async (_bench, { ctx }) => {
+    const { repository, signal } = ctx
+    const id = (await backupIds(repository)).at(-1) ?? ''
+    const [entry, ...others] = (await readContents(repository, id)).tables
+    if (!entry) throw new Error(`${id} has no table`)
+    const [[schema], [partitions = []]] = await Promise.all([
+      readSchemas(repository, [entry]),
+      readPartitions(repository, [entry]),
+    ])
+    if (!schema) throw new Error(`${entry.name} has no definition`)
+    const reader = partReader(repository, { memory: 128 << 20, signal, onFetch: () => undefined })
+    await using gateway = await openGateway({ random, onFailure: () => undefined })
+    const request = { entry, schema, partitions: partitions.slice(0, 1), as: entry, key: 't0' }
+    const { parts } = await mountTable(request, { repository, reader, gateway })
+    return { parts, 'of tables': others.length + 1 }
   },
   'prune of one forgotten backup': async (_bench, { ctx }) => {
     const [first = ''] = await backupIds(ctx.repository)

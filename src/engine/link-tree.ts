@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { Disk } from '../core/disk.ts'
 
 /** Files of a part that ClickHouse writes anew in place: a shared inode would change in the snapshot as well. */
@@ -8,7 +7,8 @@ const REWRITTEN: ReadonlySet<string> = new Set(['metadata_version.txt', 'txn_ver
 export function linkTree(from: string, to: string, disk: Disk): void {
   disk.makeDirectory(to)
   for (const { name, kind } of disk.list(from)) {
-    const [source, target] = [join(from, name), join(to, name)]
+    // For hundreds of files in a part `join` takes a third of the time: it takes apart again what is one step longer.
+    const [source, target] = [`${from}/${name}`, `${to}/${name}`]
     if (kind === 'directory') linkTree(source, target, disk)
     else if (REWRITTEN.has(name)) copyFile(source, target, disk)
     else disk.link(source, target)

@@ -11,7 +11,7 @@ export interface Place {
   /** Secrets by name: the command reads each from a file. */
   readonly credentials?: Readonly<Record<string, string>>
   readonly env?: Readonly<Record<string, string>>
-  readonly limits?: Readonly<Record<string, string>>
+  readonly limits?: Readonly<Record<string, string | number>>
 }
 
 /** The command line with a configuration for a place. */

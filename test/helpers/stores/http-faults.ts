@@ -30,7 +30,7 @@ export interface HttpFaults extends AsyncDisposable {
 /** A proxy before an HTTP server on the loopback that spoils what the rule says; everything else passes as it is. */
 export async function startHttpFaults(
   port: number,
-  rule: (asked: IncomingMessage) => HttpFault | undefined,
+  rule: (asked: IncomingMessage, answer: ServerResponse) => HttpFault | undefined | Promise<HttpFault | undefined>,
 ): Promise<HttpFaults> {
   const agent = new Agent({ keepAlive: true })
   const sockets = new Set<Socket>()
@@ -44,7 +44,7 @@ export async function startHttpFaults(
     })
 
   const serve = async (asked: IncomingMessage, answer: ServerResponse): Promise<void> => {
-    const fault = rule(asked)
+    const fault = await rule(asked, answer)
     if (fault) hits++
     const reset = () => asked.socket.resetAndDestroy()
     if (fault?.act === 'hang' && fault.when === 'before') return

@@ -98,7 +98,7 @@ function targetWithin({ memory, workers, packTarget }: PoolOptions): number {
 function hostOf({ storage, source = storage, signal }: PoolOptions, onBytes: OnBytes): Host {
   return {
     put: async ({ id, bytes }) => {
-      await storage.put(layout.packs.key(id), bytes, { ifAbsent: true, ...(signal && { signal }) })
+      await storage.put(layout.packs.key(id), bytes, { ifAbsent: true, sha256: id, ...(signal && { signal }) })
       onBytes(bytes.length, 'out')
     },
     fetch: async (pack, range) => {

@@ -89,8 +89,19 @@ function addContentMd5(client: S3Client): void {
   )
 }
 
+/** Signs a body with the hash that is known of it: the signature covers it, and the store compares it with what came. */
+export function signWith(command: PutObjectCommand, sha256: string): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      ;(args.request as HttpRequest).headers['x-amz-content-sha256'] = sha256
+      return next(args)
+    },
+    { step: 'build', priority: 'low', name: 'signWith' },
+  )
+}
+
 /** Sends the body in slices after it was signed whole, so that an upload that stalls is seen. */
-export function reportUpload(command: PutObjectCommand, onBytes: (bytes: Uint8Array) => void): PutObjectCommand {
+export function reportUpload(command: PutObjectCommand, onBytes: (bytes: Uint8Array) => void): void {
   command.middlewareStack.add(
     (next) => async (args) => {
       const request = args.request as HttpRequest
@@ -99,5 +110,4 @@ export function reportUpload(command: PutObjectCommand, onBytes: (bytes: Uint8Ar
     },
     { step: 'finalizeRequest', priority: 'low', name: 'reportUpload' },
   )
-  return command
 }

@@ -13,10 +13,10 @@ import { crc32 } from 'node:zlib'
 import type { KeyPrefix } from './key-prefix.ts'
 import { isWorthAClass } from './storage-class.ts'
 import { lengthOfRange, rangeHeader, readBody } from './read-body.ts'
-import { reportUpload } from './s3-client.ts'
+import { reportUpload, signWith } from './s3-client.ts'
 import { s3Error } from './s3-error.ts'
 import type { S3Caller } from './s3-error.ts'
-import type { CallOptions, ObjectInfo, Storage } from './storage.ts'
+import type { CallOptions, ObjectInfo, PutOptions, Storage } from './storage.ts'
 import { StorageError } from './storage-error.ts'
 
 /** The parameters of S3 for what is stored, in its own spelling. */
@@ -47,10 +47,6 @@ const BATCH = 1000
 /** Metadata of ours: what the bytes must be when they come back whole. */
 const CRC = 'crc32'
 
-interface PutCall extends CallOptions {
-  readonly ifAbsent?: boolean
-}
-
 /** Objects in a bucket of S3 or of a store that speaks it. One PUT an object, which is atomic: no multipart, nothing left behind. */
 export function s3Storage(options: S3Options): Storage {
   const { client, location, bucket, keys, customerKey, payer } = options
@@ -75,19 +71,21 @@ export function s3Storage(options: S3Options): Storage {
       return found && { key, size: found.ContentLength ?? 0 }
     })
 
-  const put = (key: string, body: Uint8Array, call: PutCall): Promise<'created' | 'exists'> =>
+  const put = (key: string, body: Uint8Array, call: PutOptions): Promise<'created' | 'exists'> =>
     tell(`write ${key}`, call, async () => {
       const command = new PutObjectCommand({
         ...at(key),
         ...customerKey,
         ...putOptions(options, body),
         Body: body,
-        Metadata: { [CRC]: crcOf(body) },
+        // A pack comes back in ranges, and each of its frames is checked.
+        ...(call.sha256 === undefined && { Metadata: { [CRC]: crcOf(body) } }),
         ...(call.ifAbsent && { IfNoneMatch: '*' }),
       })
-      const sent = call.onBytes ? reportUpload(command, call.onBytes) : command
+      if (call.sha256 !== undefined) signWith(command, call.sha256)
+      if (call.onBytes) reportUpload(command, call.onBytes)
       try {
-        const { ETag } = await client.send(sent, abortable(call))
+        const { ETag } = await client.send(command, abortable(call))
         // A success without one is an error in the clothes of a success.
         if (ETag === undefined) throw new StorageError('broken', `${location} did not confirm ${key}`)
         return 'created'

@@ -21,6 +21,12 @@ export interface CallOptions {
   readonly onBytes?: ((bytes: Uint8Array) => void) | undefined
 }
 
+export interface PutOptions extends CallOptions {
+  readonly ifAbsent?: boolean
+  /** SHA-256 of the body, in hex, where it is known: a store that checks it need not be told another hash. */
+  readonly sha256?: string | undefined
+}
+
 /** What a store can do beyond the least that is asked of it. */
 export interface Traits {
   /** Whether `put({ ifAbsent })` is decided by the store itself, so that two writers cannot both win. */
@@ -46,11 +52,7 @@ export interface Storage {
     options?: CallOptions & { readonly range?: Range | undefined },
   ): Promise<Uint8Array<ArrayBuffer> | undefined>
   /** Store an object durably. With `ifAbsent`, an object that is there already stays as it is. */
-  put(
-    key: string,
-    body: Uint8Array,
-    options?: CallOptions & { readonly ifAbsent?: boolean },
-  ): Promise<'created' | 'exists'>
+  put(key: string, body: Uint8Array, options?: PutOptions): Promise<'created' | 'exists'>
   head(key: string, options?: CallOptions): Promise<ObjectInfo | undefined>
   /**
    * Every object whose key starts with the prefix, in the order of keys. Throws rather than end early. Keys up to `after` are

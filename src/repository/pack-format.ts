@@ -2,6 +2,7 @@ import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import zlib from 'node:zlib'
 import { must } from '../core/corrupt.ts'
 import { FRAME, FRAME_OVERHEAD } from '../core/part-stream.ts'
+import { giveBack } from './give-back.ts'
 import { aead, deriveKey, sha256, SUITES } from './seal.ts'
 import type { Aead, Suite } from './seal.ts'
 
@@ -86,6 +87,7 @@ export function packCipher(header: PackHeader, secrets: PackSecrets): PackCipher
       word.writeUInt32LE((payload.length | (isSmaller ? COMPRESSED : 0)) >>> 0)
       into.set(word)
       cipherOf(role).seal(payload, { nonce: nonce(offset, role), context: [bytes, word] }, into.subarray(4))
+      if (shrunk !== plain) giveBack(shrunk)
       return payload.length + FRAME_OVERHEAD
     },
     open: (frame, { offset, role }, into) => {
@@ -93,7 +95,12 @@ export function packCipher(header: PackHeader, secrets: PackSecrets): PackCipher
       must(frame.length === length + FRAME_OVERHEAD, 'frame has another length than it says')
       const place = { nonce: nonce(offset, role), context: [bytes, frame.subarray(0, 4)] }
       const plain = cipherOf(role).open(frame.subarray(4), place, into)
-      return compressed ? decompress(plain, FRAME) : plain
+      if (!compressed) return plain
+      if (!into) return decompress(plain, FRAME)
+      const inflated = decompress(plain, FRAME, { chunkSize: FRAME })
+      into.set(inflated)
+      giveBack(inflated)
+      return into.subarray(0, inflated.length)
     },
   }
 }
@@ -148,9 +155,9 @@ export function decodeTrailer(trailer: Uint8Array, length: number): number {
 }
 
 /** zstd, bounded: a few bytes cannot ask for gigabytes. */
-export function decompress(bytes: Uint8Array, bound: number): Uint8Array {
+export function decompress(bytes: Uint8Array, bound: number, options: zlib.ZstdOptions = {}): Uint8Array {
   try {
-    return zlib.zstdDecompressSync(bytes, { maxOutputLength: bound })
+    return zlib.zstdDecompressSync(bytes, { ...options, maxOutputLength: bound })
   } catch (error) {
     must(false, `does not decompress: ${error instanceof Error ? error.message : String(error)}`)
   }
@@ -175,7 +182,7 @@ function encodeHeader(header: PackHeader, commitmentKey: Uint8Array): Buffer {
 
 /** Data are compressed already, by ClickHouse: what is left to gain comes at the lowest level. */
 const LEVEL = {
-  data: { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } },
+  data: { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: FRAME },
   meta: {},
 }
 

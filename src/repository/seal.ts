@@ -124,7 +124,7 @@ function sealByNode(
   cipher.final()
   into.set(text)
   into.set(cipher.getAuthTag(), plain.length)
-  if (text.byteLength === text.buffer.byteLength) giveBack(text.buffer)
+  giveBack(text)
 }
 
 function openByNode(sealed: Uint8Array, { suite, key, nonce, context }: ByNode): Uint8Array {

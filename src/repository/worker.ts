@@ -21,7 +21,7 @@ if (port) {
   const host: Host = {
     put: (pack) => call((number) => ({ type: 'put', call: number, pack })),
     fetch: (...args) => call((number) => ({ type: 'fetch', call: number, args })),
-    done: ({ buffer }) => giveBack(buffer),
+    done: giveBack,
   }
   const { buffers } = workerData as { readonly buffers: number }
   const tasks = localTasks({ disk: nodeDisk, host, buffers })

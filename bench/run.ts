@@ -23,6 +23,8 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
+    /** One data set only, by its name. */
+    set: { type: 'string' },
     directory: { type: 'string', default: tmpdir() },
     json: { type: 'string' },
     svg: { type: 'string' },
@@ -34,7 +36,8 @@ const scale = values.quick ? 0.1 : 1
 const home = mkdtempSync(join(values.directory, 'permafrost-bench-'))
 try {
   const results: Result[] = []
-  for (const set of dataSets(scale)) results.push(await measureSet(set))
+  const sets = dataSets(scale).filter(({ name }) => values.set === undefined || values.set === name)
+  for (const set of sets) results.push(await measureSet(set))
   const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'processor'}`
   process.stdout.write(markdown(results, { machine, rounds }))
   if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine, rounds, results }, null, 2)}\n`)

@@ -4,11 +4,12 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { identifier, sql, trusted } from '../src/core/sql.ts'
+import { identifier, sql } from '../src/core/sql.ts'
 import { embeddedEngine } from '../src/engine/embedded.ts'
 import type { Engine } from '../src/engine/engine.ts'
 import { dataSets } from './data-sets.ts'
 import type { DataSet } from './data-sets.ts'
+import { freeze, unfreeze } from './freeze.ts'
 import { measure } from './measure.ts'
 import { installedPeers } from './peers.ts'
 import type { Peer, Place, Step } from './peers.ts'
@@ -73,6 +74,7 @@ async function measureSet(set: DataSet): Promise<Result> {
       result.usages.push({ peer: peer.name, inServer: peer.inServer ?? false, step: which, ...usage })
       say(`round ${round + 1}, ${peer.name}, ${which}: ${usage.wall.toFixed(2)} s`)
     }
+    // Part of Permafrost's times, and of nobody else's.
     result.freeze.push(await freeze(engine, set))
     for (const peer of tools) {
       mkdirSync(placeOf(peer).target)
@@ -100,23 +102,6 @@ async function measureSet(set: DataSet): Promise<Result> {
 interface Running {
   readonly url: string
   readonly user: string
-}
-
-/** Seconds that `FREEZE` of every table takes: part of Permafrost's times, and of nobody else's. */
-async function freeze(engine: Engine, set: DataSet): Promise<number> {
-  await unfreeze(engine)
-  const tables = await engine.query(sql`SELECT name FROM system.tables WHERE database = ${set.database}`)
-  const begin = performance.now()
-  await Promise.all(
-    tables.map(({ name }) =>
-      engine.command(sql`ALTER TABLE ${{ database: set.database, name: String(name) }} FREEZE WITH NAME 'bench'`),
-    ),
-  )
-  return (performance.now() - begin) / 1000
-}
-
-function unfreeze(engine: Engine): Promise<void> {
-  return engine.command(trusted(`SYSTEM UNFREEZE WITH NAME 'bench'`))
 }
 
 async function sizeOf(engine: Engine, set: DataSet) {

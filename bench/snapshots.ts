@@ -5,13 +5,13 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { sql, trusted } from '../src/core/sql.ts'
+import { sql } from '../src/core/sql.ts'
 import { embeddedEngine } from '../src/engine/embedded.ts'
-import type { Engine } from '../src/engine/engine.ts'
 import { linkTree } from '../src/engine/link-tree.ts'
 import { nodeDisk } from '../src/storage/node-disk.ts'
 import { dataSets } from './data-sets.ts'
 import type { DataSet } from './data-sets.ts'
+import { freeze, unfreeze } from './freeze.ts'
 import { measure, median } from './measure.ts'
 import { observe } from './observe.ts'
 import { permafrostAt } from './permafrost-at.ts'
@@ -111,24 +111,12 @@ async function measureSet(
     const turn = round % links.length
     for (const name of [...links.slice(turn), ...links.slice(0, turn)]) await step(name, round)
     await permafrost('forget', 'local:latest')
-    await engine.command(trusted(`SYSTEM UNFREEZE WITH NAME 'bench'`))
+    await unfreeze(engine)
   }
   const [row] = await engine.query(
     sql`SELECT count() AS parts FROM system.parts WHERE database = ${set.database} AND active`,
   )
   return { title: set.title, parts: Number(row?.['parts']), files, seconds }
-}
-
-/** Seconds that it takes the server to freeze the tables, all at once as Permafrost does it. */
-async function freeze(engine: Engine, set: DataSet): Promise<number> {
-  const tables = await engine.query(sql`SELECT name FROM system.tables WHERE database = ${set.database}`)
-  const begin = performance.now()
-  await Promise.all(
-    tables.map(({ name }) =>
-      engine.command(sql`ALTER TABLE ${{ database: set.database, name: String(name) }} FREEZE WITH NAME 'bench'`),
-    ),
-  )
-  return (performance.now() - begin) / 1000
 }
 
 function countFiles(directory: string): number {

@@ -1,3 +1,4 @@
+import { inBatches } from '../core/in-batches.ts'
 import type { FileIdentity, PartEntry, Segment } from '../core/manifest.ts'
 import { identitiesOf, placementOf, planPart } from '../core/store-plan.ts'
 import type { SourceFile, PlannedRun, StoredFiles } from '../core/store-plan.ts'
@@ -49,7 +50,7 @@ export async function storePart(
   const placement = placementOf({ name: part.name, newest: ctx.newest })
   const label = partName(ctx.table, part)
   const results: Promise<StoreResult>[] = []
-  const groups = groupRuns(runs)
+  const groups = inBatches(runs, { weightOf: ({ bytes }) => bytes, most: ITEM_BYTES })
   for (const group of groups) {
     const item: StoreItem = {
       directory: part.directory,
@@ -96,20 +97,6 @@ async function journaled(
     identities: identitiesOf(files),
   })
   return result
-}
-
-function groupRuns(runs: readonly StoreRun[]): readonly (readonly StoreRun[])[] {
-  const groups: StoreRun[][] = []
-  let bytes = 0
-  for (const run of runs) {
-    if (groups.length === 0 || bytes + run.bytes > ITEM_BYTES) {
-      groups.push([])
-      bytes = 0
-    }
-    groups.at(-1)?.push(run)
-    bytes += run.bytes
-  }
-  return groups
 }
 
 function assemble(

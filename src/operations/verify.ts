@@ -2,6 +2,7 @@ import { collectFindings } from '../core/events.ts'
 import type { Finding } from '../core/events.ts'
 import pLimit from 'p-limit'
 import { toPermafrostError } from '../core/errors.ts'
+import { inBatches } from '../core/in-batches.ts'
 import { layout } from '../core/layout.ts'
 import type { PartEntry, TableEntry } from '../core/manifest.ts'
 import { selectsEverything, selects } from '../core/selector.ts'
@@ -212,21 +213,8 @@ async function openContent(
       if (!result.authentic) for (const { pack } of part.segments) bad.add(layout.packs.key(pack.id))
     })
   }
-  await Promise.all(batchesOf(reach.partitions).map((batch) => limit(() => open(batch))))
-}
-
-function batchesOf(partitions: readonly ReachedPartition[]): readonly (readonly ReachedPartition[])[] {
-  const batches: ReachedPartition[][] = []
-  let parts = 0
-  for (const one of partitions) {
-    if (batches.length === 0 || parts + one.partition.parts > PARTS_TOGETHER) {
-      batches.push([])
-      parts = 0
-    }
-    batches.at(-1)?.push(one)
-    parts += one.partition.parts
-  }
-  return batches
+  const batches = inBatches(reach.partitions, { weightOf: ({ partition }) => partition.parts, most: PARTS_TOGETHER })
+  await Promise.all(batches.map((batch) => limit(() => open(batch))))
 }
 
 /** A bad pack, by the parts that are lost with it. */

@@ -4,8 +4,8 @@ import { framesOf } from '../core/part-stream.ts'
 import type { FrameSpan } from '../core/part-stream.ts'
 import { MIB } from '../core/units.ts'
 import { packCipher } from './pack-format.ts'
-import { checkerArena } from './part-checker.ts'
 import type { PackCipher, PackKind } from './pack-format.ts'
+import { checkerArena } from './part-checker.ts'
 import type { Suite } from './seal.ts'
 
 /** What opens packs. */

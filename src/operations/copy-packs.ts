@@ -11,7 +11,7 @@ import { reachable } from '../repository/reachable.ts'
 import type { Objects } from '../repository/reachable.ts'
 import { damaged } from '../repository/read-record.ts'
 import { sha256 } from '../repository/seal.ts'
-import { listPacks } from '../repository/take-stock.ts'
+import { listPacks } from '../repository/list-packs.ts'
 import type { CopyContext } from './copy.ts'
 import { progressMeter } from './progress.ts'
 

@@ -2,7 +2,7 @@ import { layout } from '../core/layout.ts'
 import { listBackups } from '../repository/backups.ts'
 import { planCollection } from '../repository/collection-plan.ts'
 import type { Repository } from '../repository/repository.ts'
-import { listPacks } from '../repository/take-stock.ts'
+import { listPacks } from '../repository/list-packs.ts'
 
 export interface RepositoryInfo {
   readonly id: string

@@ -11,8 +11,9 @@ import { reachable } from './reachable.ts'
 import type { Reachable } from './reachable.ts'
 import { readFormatText } from './repository.ts'
 import type { Repository } from './repository.ts'
+import { listPacks } from './list-packs.ts'
 import { revokedNames } from './marks.ts'
-import { isRunning, listPacks, liveBackups, readAnnounced } from './take-stock.ts'
+import { isRunning, liveBackups, readAnnounced } from './take-stock.ts'
 import type { Announced, LiveBackups } from './take-stock.ts'
 
 /** What a collector would delete. */

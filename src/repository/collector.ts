@@ -8,12 +8,13 @@ import type { CollectionPlan } from './collection-plan.ts'
 import { trimHistory } from './history.ts'
 import { settleTime } from './learned.ts'
 import { rememberBackups } from './known-backups.ts'
+import { listPacks } from './list-packs.ts'
 import { condemn, readCondemned, revoke } from './marks.ts'
 import type { Random } from './marks.ts'
 import { reachable } from './reachable.ts'
 import { readFormatText } from './repository.ts'
 import type { Repository } from './repository.ts'
-import { isRunning, listPacks, liveBackups, readAnnounced } from './take-stock.ts'
+import { isRunning, liveBackups, readAnnounced } from './take-stock.ts'
 
 export interface CollectOptions {
   readonly random: Random

@@ -7,7 +7,7 @@ import type { Held, Random } from './marks.ts'
 import { reachable } from './reachable.ts'
 import type { Objects } from './reachable.ts'
 import type { Repository } from './repository.ts'
-import { listPacks } from './take-stock.ts'
+import { listPacks } from './list-packs.ts'
 
 /** What is to be made true: a backup, a pin, a `forget` that is taken back. */
 export interface Commitment {

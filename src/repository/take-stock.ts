@@ -1,8 +1,7 @@
 import pLimit from 'p-limit'
 import { isBackupId } from '../core/backup-id.ts'
-import { layout, nameOf, packIdOf } from '../core/layout.ts'
+import { layout, nameOf } from '../core/layout.ts'
 import { SESSION_TTL } from '../core/safety.ts'
-import type { ObjectInfo } from '../storage/storage.ts'
 import { readReach } from './backups.ts'
 import type { BackupReach } from './backups.ts'
 import { readForgotten } from './forgotten.ts'
@@ -15,14 +14,6 @@ import type { Repository } from './repository.ts'
 
 // The collector's looks. Each lists and reads in the order that the protocol asks for, and throws rather than see less than
 // there is.
-
-/** All packs and meta packs. */
-export async function listPacks({ storage }: Pick<Repository, 'storage'>): Promise<ReadonlyMap<string, ObjectInfo>> {
-  const found = new Map<string, ObjectInfo>()
-  for (const prefix of [layout.packs.prefix, layout.meta.prefix])
-    for await (const object of storage.list(prefix)) if (packIdOf(object.key)) found.set(object.key, object)
-  return found
-}
 
 /** What is about to be reached, kept on purpose, or being written. */
 export interface Announced {

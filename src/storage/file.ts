@@ -10,6 +10,11 @@ import type { ObjectInfo, Storage } from './storage.ts'
 import { walk } from './walk.ts'
 import type { DirectoryEntry } from './walk.ts'
 
+interface FileEntry extends DirectoryEntry {
+  readonly size: number
+  readonly modified?: Date
+}
+
 /** Unfinished writes carry this name; readers and listings pass over them. A killed writer leaves one behind at most. */
 const TEMPORARY = '.tmp-'
 
@@ -77,11 +82,10 @@ export function fileStorage(root: string): Storage {
       }),
 
     async *list(prefix, { signal } = {}) {
-      for await (const { key } of walk(prefix, (directory) => entriesOf(root, directory))) {
+      for await (const { key, entry } of walk(prefix, (directory) => entriesOf(root, directory))) {
         signal?.throwIfAborted()
-        const found = await guarded(`look at ${key}`, root, () => stat(join(root, key)).catch(ignoreMissing))
-        // Deleted since the directory was read: as if it had been deleted before.
-        if (found) yield { key, size: found.size, modified: found.mtime } satisfies ObjectInfo
+        const { size, modified } = entry
+        yield { key, size, ...(modified && { modified }) } satisfies ObjectInfo
       }
     },
 
@@ -135,13 +139,22 @@ async function readFully(file: FileHandle, range: { readonly offset: number; rea
 }
 
 /** A directory that is not there is empty; one that cannot be read is an error. */
-async function entriesOf(root: string, directory: string): Promise<readonly DirectoryEntry[]> {
-  const entries = await guarded(`list ${directory}`, root, () =>
-    readdir(join(root, directory), { withFileTypes: true }).catch(ignoreMissing),
-  )
-  return (entries ?? [])
-    .filter((entry) => entry.isDirectory() || (entry.isFile() && !entry.name.startsWith(TEMPORARY)))
-    .map((entry) => ({ name: entry.name, directory: entry.isDirectory() }))
+async function entriesOf(root: string, directory: string): Promise<readonly FileEntry[]> {
+  return guarded(`list ${directory}`, root, async () => {
+    const path = join(root, directory)
+    const entries = (await readdir(path, { withFileTypes: true }).catch(ignoreMissing)) ?? []
+    const ours = entries.filter((entry) => entry.isDirectory() || (entry.isFile() && !entry.name.startsWith(TEMPORARY)))
+    const looked = await Promise.all(
+      ours.map(async (entry): Promise<readonly FileEntry[]> => {
+        const { name } = entry
+        if (entry.isDirectory()) return [{ name, directory: true, size: 0 }]
+        const found = await stat(join(path, name)).catch(ignoreMissing)
+        // Deleted since the directory was read: as if it had been deleted before.
+        return found ? [{ name, directory: false, size: found.size, modified: found.mtime }] : []
+      }),
+    )
+    return looked.flat()
+  })
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -12,7 +12,9 @@ import { openPool } from '../src/repository/pool.ts'
 import { loadAll } from '../src/operations/load-queue.ts'
 import { mountTable } from '../src/operations/mount-table.ts'
 import { preparePrune } from '../src/operations/prune.ts'
+import { findInterrupted } from '../src/operations/interrupted.ts'
 import { storeBackup } from '../src/operations/store-backup.ts'
+import { storedBefore } from '../src/operations/stored-before.ts'
 import { verify } from '../src/operations/verify.ts'
 import {
   backupIds,
@@ -88,18 +90,26 @@ async function open(directory: string) {
   return { ctx: { ...ctx, pool: poolOf(ctx) }, meter }
 }
 
-const store: Step = async ({ shape }, { ctx }) => {
-  const { logical, stored, reused } = await storeBackup(ctx, virtualServer(shape), { tags: [], selection: ['*.*'] })
+type Open = Awaited<ReturnType<typeof open>>
+
+async function backUp({ ctx }: Open, server: ReturnType<typeof virtualServer>) {
+  const { id } = server.info
+  const interrupted = await findInterrupted(ctx, { server: id, demanded: false })
+  const before = await storedBefore(ctx, { server: id, tables: server.tables.map(({ table }) => table), interrupted })
+  return storeBackup(ctx, { ...server, before }, { tags: [], selection: ['*.*'] })
+}
+
+const store: Step = async ({ shape }, at) => {
+  const { logical, stored, reused } = await backUp(at, virtualServer(shape))
   return { logical, stored, reused }
 }
 
 const STEPS: Readonly<Record<string, Step>> = {
   'first backup': store,
   'backup with no change': store,
-  'backup with one part in a hundred new': async ({ shape }, { ctx }) => {
+  'backup with one part in a hundred new': async ({ shape }, at) => {
     const changed = Math.max(1, Math.floor(shape.parts / 100))
-    const server = virtualServer(shape, { round: 1, changed })
-    const { stored } = await storeBackup(ctx, server, { tags: [], selection: ['*.*'] })
+    const { stored } = await backUp(at, virtualServer(shape, { round: 1, changed }))
     return { stored }
   },
   'list of backups': async (_bench, { ctx }) => ({ backups: (await listBackups(ctx.repository)).length }),
@@ -148,18 +158,15 @@ const STEPS: Readonly<Record<string, Step>> = {
 }
 
 const CHAIN_STEPS: Readonly<Record<string, Step>> = {
-  'fifty backups, a tenth of the parts new in each': async (_bench, { ctx }) => {
+  'fifty backups, a tenth of the parts new in each': async (_bench, at) => {
     for (let round = 0; round < CHAIN_BACKUPS; round++)
-      await storeBackup(ctx, virtualServer(CHAIN, { round, changed: CHAIN.parts / 10 }), {
-        tags: [],
-        selection: ['*.*'],
-      })
+      await backUp(at, virtualServer(CHAIN, { round, changed: CHAIN.parts / 10 }))
   },
   'backup 1 read back': (_bench, at) => readBack(0, at),
   'backup 50 read back': (_bench, at) => readBack(CHAIN_BACKUPS - 1, at),
 }
 
-async function readBack(index: number, { ctx }: Awaited<ReturnType<typeof open>>) {
+async function readBack(index: number, { ctx }: Open) {
   // Ids are exact to the second, and several may be made in one.
   const backups = await Promise.all((await backupIds(ctx.repository)).map((id) => readContents(ctx.repository, id)))
   const at = ({ tables }: (typeof backups)[number]) => tables[0]?.frozenAt ?? ''

@@ -36,7 +36,7 @@ const ENTRIES = [...UNLISTED, ...LISTED].map((name) => ({ name, kind: 'file' as 
  *
  * @param changed of every partition, the number of its newest parts that have been written in this round
  */
-export function virtualServer(shape: Shape, { round = 0, changed = 0 } = {}): ServerToStore {
+export function virtualServer(shape: Shape, { round = 0, changed = 0 } = {}): Omit<ServerToStore, 'before'> {
   const tables = Array.from({ length: shape.tables }, (_, number): FrozenTable => {
     const table = tableOf(number)
     const names = Array.from({ length: shape.partitions }, (_p, month) =>
@@ -55,7 +55,6 @@ export function virtualServer(shape: Shape, { round = 0, changed = 0 } = {}): Se
     tables,
     definitions: NO_DEFINITIONS,
     serverParts: new Map(),
-    interrupted: { sessions: [], packs: new Set(), partsOf: async () => [] },
   }
 }
 

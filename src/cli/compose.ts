@@ -165,7 +165,12 @@ function composeWith(
     base,
     engine: openEngine,
     fresh: () => composeWith(globals, process_, { signal, meter }),
-    context: async (purpose) => ({ ...base(), repository: await repository(purpose), engine: await openEngine() }),
+    context: async (purpose) => {
+      const opening = openEngine()
+      // Both take their time; that there is no repository is said first, whatever the server says.
+      opening.then((opened) => opened.describe()).catch(() => undefined)
+      return { ...base(), repository: await repository(purpose), engine: await opening }
+    },
     [Symbol.asyncDispose]: async () => {
       progress.end()
       const opened = engine

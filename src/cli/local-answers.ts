@@ -1,6 +1,6 @@
 import { PermafrostError } from '../core/errors.ts'
 import { displayName } from '../core/sql.ts'
-import { formatBytes, plural } from '../core/units.ts'
+import { formatBytes, formatCount, plural } from '../core/units.ts'
 import type { LocalSnapshot } from '../engine/local-snapshots.ts'
 import type { KeepLocalOptions } from '../operations/keep-local.ts'
 import type { ListedSnapshot } from '../operations/list-local.ts'
@@ -54,7 +54,7 @@ export async function showLocal(c: Composition, name: string): Promise<void> {
         displayName(one),
         one.engine,
         String(one.parts),
-        one.rows.toLocaleString('en-US'),
+        formatCount(one.rows),
         formatBytes(one.bytes),
         one.frozenAt,
       ]),

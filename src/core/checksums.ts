@@ -180,13 +180,13 @@ function fileName(name: string): string {
   return name
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+/** Both halves are little-endian, and the high one comes last: all bytes backwards. */
 function readHash(view: DataView, at: number): Hash128 {
-  const half = (offset: number) =>
-    view
-      .getBigUint64(at + offset, true)
-      .toString(16)
-      .padStart(16, '0')
-  return half(8) + half(0)
+  let digits = ''
+  for (let byte = at + 15; byte >= at; byte--) digits += HEX[view.getUint8(byte)]
+  return digits
 }
 
 function concat(chunks: readonly Uint8Array[], total: number): Uint8Array {

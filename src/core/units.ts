@@ -78,7 +78,17 @@ export function ageOf(at: string, now: Date): string {
   return `${Math.floor(seconds / 86400)} d ago`
 }
 
+/**
+ * A count for people. Not `toLocaleString`, which takes 30 ms when it is first called.
+ *
+ * @example
+ * formatCount(1234567) // '1,234,567'
+ */
+export function formatCount(count: number): string {
+  return String(count).replaceAll(/\B(?=(?:\d{3})+$)/g, ',')
+}
+
 /** A count with its noun: `1 table`, `2 tables`. */
 export function plural(count: number, noun: string): string {
-  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
 }

@@ -11,6 +11,8 @@ import { CLICKHOUSE, isClickHouse } from './clickhouse-error.ts'
 import type { Engine, ServerInfo } from './engine.ts'
 import { makeFreezeName } from './freeze-name.ts'
 import type { Freezer } from './freeze-name.ts'
+import { readServerParts } from './parts.ts'
+import type { ServerParts } from './parts.ts'
 import { frozenParts } from './shadow.ts'
 import type { FrozenPart } from './shadow.ts'
 import { unfreeze } from './unfreeze.ts'
@@ -27,6 +29,8 @@ export type FreezeOutcome =
 /** Frozen tables; dispose of it to unfreeze them. */
 export interface Freeze extends AsyncDisposable {
   readonly tables: readonly FreezeOutcome[]
+  /** `system.parts` of their databases, from after the freeze. */
+  readonly serverParts: ServerParts
 }
 
 export interface FreezeOptions {
@@ -60,17 +64,22 @@ export async function freezeTables(tables: readonly Table[], options: FreezeOpti
   }
   try {
     const outcomes = new Map<string, FreezeOutcome>()
+    const databases = [...new Set(tables.map(({ database }) => database))]
     let todo = tables
+    let serverParts: ServerParts = new Map()
     for (let round = 1; todo.length > 0 && round <= ROUNDS; round++) {
       signal?.throwIfAborted()
       const name = round === 1 ? base : `${base}_r${round}`
       names.push(name)
       for (const outcome of await freezeOnce(todo, name, { ...options, info }))
         outcomes.set(keyOf(outcome.table), outcome)
-      todo = await changedTables(todo, engine, info)
+      ;[todo, serverParts] = await Promise.all([
+        changedTables(todo, engine, info),
+        readServerParts(engine, info, databases),
+      ])
       for (const table of todo) outcomes.set(keyOf(table), { outcome: 'changing', table })
     }
-    return { tables: [...outcomes.values()], [Symbol.asyncDispose]: undo }
+    return { tables: [...outcomes.values()], serverParts, [Symbol.asyncDispose]: undo }
   } catch (error) {
     await undo()
     throw error

@@ -11,6 +11,7 @@ import { pendingMutations } from './pending-mutations.ts'
 import { readDefinitions } from './read-definitions.ts'
 import { readServerFiles } from './read-server-files.ts'
 import { storeBackup } from './store-backup.ts'
+import { storedBefore } from './stored-before.ts'
 
 export interface BackupOptions extends FreezeWish {
   readonly tags?: readonly string[]
@@ -39,22 +40,28 @@ export async function backup(outer: Context, options: BackupOptions): Promise<Ba
   // Its first worker takes a tenth of a second to start, and the server as long to answer.
   await using pool = poolOf(ctx)
   const files = readServerFiles(options.serverFiles ?? [], ctx)
-  const planned = await planServer(ctx, options)
-  const [definitions, interrupted] = await Promise.all([
-    readDefinitions(ctx, planned.plan),
-    findInterrupted(ctx, { server: planned.info.id, demanded: options.resume ?? false }),
+  const server = (await ctx.engine.describe()).id
+  const planning = planServer(ctx, options)
+  const [planned, definitions, interrupted] = await Promise.all([
+    planning,
+    readDefinitions(ctx, planning),
+    findInterrupted(ctx, { server, demanded: options.resume ?? false }),
   ])
+  const { plan } = planned
+  const reading = storedBefore(ctx, { server, tables: [...plan.tables, ...plan.rows], interrupted })
+  // Awaited when the tables are frozen, which may fail before.
+  reading.catch(() => undefined)
   await using frozen = await freezeServer(ctx, planned)
   const mutations = await pendingMutations(definitions.mutations, frozen.tables, ctx)
-  await using dumped = await dumpRows(planned.plan.rows, ctx)
+  await using dumped = await dumpRows(plan.rows, ctx)
 
   const selection = options.selector.patterns.map((pattern) => pattern.text)
-  const server = {
+  const toStore = {
     ...frozen,
     tables: [...frozen.tables, ...dumped.tables],
     definitions: { ...definitions, mutations, ...(files.length > 0 && { files }) },
-    interrupted,
+    before: await reading,
   }
-  const summary = await storeBackup({ ...ctx, pool, findings }, server, { tags: options.tags ?? [], selection })
+  const summary = await storeBackup({ ...ctx, pool, findings }, toStore, { tags: options.tags ?? [], selection })
   return { summary, findings }
 }

@@ -8,7 +8,6 @@ import { readDatabases } from '../engine/catalog.ts'
 import type { ServerInfo } from '../engine/engine.ts'
 import { freezeTables } from '../engine/freeze.ts'
 import type { Freeze } from '../engine/freeze.ts'
-import { readServerParts } from '../engine/parts.ts'
 import type { ServerParts } from '../engine/parts.ts'
 import { clearStaleFreezes } from '../engine/unfreeze.ts'
 import { planBackup } from './backup-plan.ts'
@@ -69,13 +68,12 @@ export async function freezeServer(
   ctx: Omit<Context, 'repository'>,
   { started, info, databases, plan }: PlannedServer,
 ): Promise<FrozenServer & AsyncDisposable> {
-  const { engine, emit } = ctx
+  const { emit } = ctx
   emit({ type: 'phase', phase: 'freeze', message: `freezing ${plural(plan.tables.length, 'table')}` })
   const freeze = await freezeTables(plan.tables, ctx)
   const unfreeze = () => freeze[Symbol.asyncDispose]()
   try {
-    const names = new Set(freeze.tables.map(({ table }) => table.database))
-    const serverParts = await readServerParts(engine, info, [...names])
+    const { serverParts } = freeze
     const tables = frozenTables(freeze, { before: plan.parts, after: serverParts, emit })
     if (tables.length === 0) throw nothingFrozen(freeze)
     return { started, info, databases, tables, serverParts, [Symbol.asyncDispose]: unfreeze }

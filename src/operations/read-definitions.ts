@@ -12,12 +12,16 @@ import { readOffsets } from './read-offsets.ts'
  */
 export async function readDefinitions(
   { engine, repository, disk, emit }: Pick<Context, 'engine' | 'repository' | 'disk' | 'emit'>,
-  { tables, objects }: Pick<BackupPlan, 'tables' | 'objects'>,
+  planning: Promise<{ readonly plan: Pick<BackupPlan, 'tables' | 'objects'> }>,
 ): Promise<Definitions> {
   const info = await engine.describe()
   const secrets = repository.keys.suite !== 'none'
-  const [read, access, server] = await Promise.all([
-    readObjects(engine, info, { tables: objects, secrets }),
+  const readPlanned = async () => {
+    const { plan } = await planning
+    return { plan, ...(await readObjects(engine, info, { tables: plan.objects, secrets })) }
+  }
+  const [{ plan, ...read }, access, server] = await Promise.all([
+    readPlanned(),
     readAccess(engine, info, { secrets }),
     readServerEntries(engine, info, { secrets }),
   ])
@@ -26,7 +30,7 @@ export async function readDefinitions(
   return {
     objects: read.objects,
     server: [...server.entries, ...access.entries],
-    mutations: tables.flatMap((table) => readMutations(table, info, disk)),
-    offsets: await readOffsets({ engine, emit }, { tables, objects: read.objects }),
+    mutations: plan.tables.flatMap((table) => readMutations(table, info, disk)),
+    offsets: await readOffsets({ engine, emit }, { tables: plan.tables, objects: read.objects }),
   }
 }

@@ -9,26 +9,24 @@ import type { Manifest } from '../repository/backups.ts'
 import { openJournal } from '../repository/journal.ts'
 import type { Journals } from '../repository/journal.ts'
 import { metaWriter } from '../repository/meta-writer.ts'
-import { reachable } from '../repository/reachable.ts'
 import type { Pool } from '../repository/pool.ts'
 import { openSession } from '../repository/session.ts'
 import { commitBackup } from './commit-backup.ts'
 import type { Context } from './context.ts'
 import type { FrozenServer } from './freeze-server.ts'
-import { keysToAvoid } from './keys-to-avoid.ts'
-import { findParents } from './parents.ts'
 import { progressOf } from './progress.ts'
 import type { Done } from './progress.ts'
 import { storeManifest } from './store-manifest.ts'
 import { storeQueue } from './store-queue.ts'
 import { storeTables } from './store-tables.ts'
 import type { StoredTable } from './store-tables.ts'
+import type { StoredBefore } from './stored-before.ts'
 
 /** A frozen server on its way into a repository. */
 export interface ServerToStore extends FrozenServer {
   readonly definitions: Definitions
-  /** What runs that ended early have stored of it. */
-  readonly interrupted: Journals
+  /** What the repository has of it. */
+  readonly before: StoredBefore
 }
 
 export interface StoreBackupContext extends Omit<Context, 'engine'> {
@@ -44,7 +42,6 @@ export async function storeBackup(
   { tags, selection }: Pick<BackupSummary, 'tags' | 'selection'>,
 ): Promise<BackupSummary> {
   const { pool, repository, random, clock, emit, findings } = ctx
-  const frozenTables = server.tables.map(({ table }) => table)
   const session = openSession(repository, random)
   const journalist = { session: session.id, server: server.info.id, maker: makeFreezeName(ctx.self, random) }
   const journal = openJournal(repository, journalist, { random, clock })
@@ -57,17 +54,9 @@ export async function storeBackup(
   })
   const { compression } = ctx.limits
   const queue = storeQueue({ pool, session, suite: repository.keys.suite, random, compression })
-  const reach = reachable(repository)
-  const avoid = new Set(await keysToAvoid(repository))
 
   const manifest = async (journals: Journals): Promise<Manifest> => {
-    const parents = await findParents(repository, frozenTables, {
-      server: server.info.id,
-      reach,
-      journals,
-      avoid,
-      emit,
-    })
+    const parents = await server.before.parents(journals)
     emit({ type: 'phase', phase: 'store', message: `storing ${plural(progress.total.parts, 'part')}` })
     const onDone = (done: Done) => progress.done(done)
     const stored = await storeTables(server.tables, {
@@ -104,11 +93,7 @@ export async function storeBackup(
     return { summary, contents: { databases, tables, definitions, findings } }
   }
 
-  return commitBackup(
-    ctx,
-    { session, meta, journal, avoid, reach, interrupted: server.interrupted, server: server.info },
-    manifest,
-  )
+  return commitBackup(ctx, { session, meta, journal, ...server.before, server: server.info }, manifest)
 }
 
 /** Does this finding mean that rows are missing, or bytes wrong? */

@@ -10,6 +10,7 @@ import type { Context } from './context.ts'
 import type { FrozenServer } from './freeze-server.ts'
 import { findInterrupted } from './interrupted.ts'
 import { storeBackup } from './store-backup.ts'
+import { storedBefore } from './stored-before.ts'
 
 /**
  * Store a local snapshot in a repository, as a backup of the moment when it was frozen. Every byte that the repository does not
@@ -22,7 +23,9 @@ export async function storeLocal(outer: Context, snapshot: LocalSnapshot): Promi
   for (const finding of snapshot.findings) emit({ type: 'finding', ...finding })
   const interrupted = await findInterrupted(ctx, { server: snapshot.server.id, demanded: false })
   const frozen = frozenAsThen(snapshot, await ctx.engine.describe())
-  const server = { ...frozen, definitions: NO_DEFINITIONS, interrupted }
+  const tables = frozen.tables.map(({ table }) => table)
+  const before = await storedBefore(ctx, { server: snapshot.server.id, tables, interrupted })
+  const server = { ...frozen, definitions: NO_DEFINITIONS, before }
   const summary = await storeBackup({ ...ctx, pool, findings }, server, snapshot)
   return { summary, findings }
 }

@@ -27,6 +27,8 @@ interface Found {
   readonly path: string
   readonly listed: FileChecksum | undefined
   readonly identity: boolean
+  /** Of what has been read already. */
+  readonly bytes?: Uint8Array
 }
 
 /**
@@ -40,37 +42,37 @@ export function inspectPart(
   const problems: string[] = []
   const { found, checksums, encrypted } = readDirectory(directory, { disk, problems, prefix: '' })
   const opaque = checksums === undefined
-  const stats = statFiles(directory, files || opaque ? found : found.filter((file) => file.identity), {
-    disk,
-    problems,
-  })
-  const unseen = files || opaque ? [] : found.filter((file) => !file.identity)
+  const stats = files || opaque ? statFiles(directory, found, { disk, problems }) : undefined
   const rows = files && !opaque ? countRows(directory, found, disk) : undefined
+  const identity = identityOf(directory, found, disk)
+  const bytes = stats
+    ? stats.reduce((sum, { size }) => sum + size, 0)
+    : found.reduce((sum, { listed }) => sum + (listed?.size ?? 0), identity.bytes)
   return {
-    k: identityOf(directory, stats, { disk, found }),
-    bytes: [...stats.map((file) => file.size), ...unseen.map((file) => file.listed?.size ?? 0)].reduce(
-      (sum, size) => sum + size,
-      0,
-    ),
+    k: identity.k,
+    bytes,
     encrypted,
     problems,
     ...(rows !== undefined && { rows }),
-    ...(files && { files: streamOrder(stats), ...(checksums && { hash: hashOfAllFiles(checksums) }) }),
+    ...(stats && files && { files: streamOrder(stats), ...(checksums && { hash: hashOfAllFiles(checksums) }) }),
   }
 }
 
+/** @returns the identity, and how many bytes the files that make it have */
 function identityOf(
   directory: string,
-  stats: readonly SourceFile[],
-  { disk, found }: { readonly disk: Disk; readonly found: readonly Found[] },
-): string {
-  const identity = new Set(found.filter((file) => file.identity).map((file) => file.path))
+  found: readonly Found[],
+  disk: Disk,
+): { readonly k: string; readonly bytes: number } {
+  const files = found
+    .filter(({ identity }) => identity)
+    .map(({ path, bytes = disk.read(`${directory}/${path}`) }) => ({ path, bytes, size: bytes.length }))
   const hash = identityHash()
-  for (const { path, size } of streamOrder(stats.filter((file) => identity.has(file.path)))) {
+  for (const { path, bytes, size } of streamOrder(files)) {
     hash.file(path, size)
-    if (size <= IDENTITY_BYTES) hash.bytes(disk.read(`${directory}/${path}`))
+    if (size <= IDENTITY_BYTES) hash.bytes(bytes)
   }
-  return hash.digest()
+  return { k: hash.digest(), bytes: files.reduce((sum, { size }) => sum + size, 0) }
 }
 
 interface Directory {
@@ -98,7 +100,11 @@ function readDirectory(directory: string, within: Within): Directory {
     const path = prefix + name
     if (kind === 'directory')
       return readProjection(`${directory}/${name}`, { ...within, prefix: `${path}/` }, checksums?.get(name))
-    if (kind === 'file') return [{ path, listed: checksums?.get(name), identity: isIdentity(name, checksums) }]
+    if (kind === 'file') {
+      const isRead = name === CHECKSUMS_FILE && raw
+      const identity = isIdentity(name, checksums)
+      return [{ path, listed: checksums?.get(name), identity, ...(isRead && { bytes: raw }) }]
+    }
     problems.push(`${path} is neither a file nor a directory`)
     return []
   })

@@ -4,7 +4,7 @@ import type { Repository } from './repository.ts'
 
 /** A page of an object store. With more, it is worth asking for the rest side by side. */
 const PAGE = 1000
-const DIGITS = [...'0123456789abcdef']
+const DIGITS = '0123456789abcdef'.split('')
 
 /** All packs and meta packs. Throws rather than see less than there is. */
 export async function listPacks({ storage }: Pick<Repository, 'storage'>): Promise<ReadonlyMap<string, ObjectInfo>> {

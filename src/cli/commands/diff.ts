@@ -1,7 +1,7 @@
 import type { TableDiff } from '../../core/diff.ts'
 import { parseSelector } from '../../core/selector.ts'
 import { displayName } from '../../core/sql.ts'
-import { formatBytes, plural } from '../../core/units.ts'
+import { formatBytes, formatCount, plural } from '../../core/units.ts'
 import { collect } from '../command.ts'
 import type { AddCommand } from '../command.ts'
 import { findBackup } from '../../operations/find-backup.ts'
@@ -58,7 +58,7 @@ function summary({ renamedFrom, partitions: list, rows, bytes }: TableDiff): str
   return [
     ...(renamedFrom ? [`was ${displayName(renamedFrom)}`] : []),
     `parts +${added} -${removed}`,
-    `rows ${signed(rows, (count) => count.toLocaleString('en-US'))}`,
+    `rows ${signed(rows, formatCount)}`,
     signed(bytes, formatBytes),
   ].reduce((line, text) => `${line}  ${text}`, '')
 }

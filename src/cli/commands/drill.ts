@@ -1,6 +1,6 @@
 import { ERRORS } from '../../core/errors.ts'
 import { parseSelector } from '../../core/selector.ts'
-import { formatBytes, formatSeconds, plural } from '../../core/units.ts'
+import { formatBytes, formatCount, formatSeconds, plural } from '../../core/units.ts'
 import type { DrillPlan, DrillResult } from '../../operations/drill.ts'
 import { drillProblems } from '../../operations/drill-problems.ts'
 import type { DrilledTable } from '../../repository/attestations.ts'
@@ -134,7 +134,7 @@ function problemLines(problems: readonly string[]): readonly string[] {
 }
 
 function cells({ table: name, parts, rows, bytes }: Pick<DrilledTable, 'table' | 'parts' | 'rows' | 'bytes'>) {
-  return [name, String(parts), rows.toLocaleString('en-US'), formatBytes(bytes)]
+  return [name, String(parts), formatCount(rows), formatBytes(bytes)]
 }
 
 function verdict({ problems, whole }: DrilledTable): Cell {

@@ -1,6 +1,6 @@
 import { parseSelector } from '../../core/selector.ts'
 import { displayName } from '../../core/sql.ts'
-import { formatBytes, formatSeconds, plural } from '../../core/units.ts'
+import { formatBytes, formatCount, formatSeconds, plural } from '../../core/units.ts'
 import { drillProblems } from '../../operations/drill-problems.ts'
 import { show } from '../../operations/show.ts'
 import { readProofs } from '../../repository/attestations.ts'
@@ -111,7 +111,7 @@ function tables({ tables: shown }: ShownBackup, output: Output): readonly string
     displayName(entry),
     entry.engine,
     String(entry.parts),
-    entry.rows.toLocaleString('en-US'),
+    formatCount(entry.rows),
     formatBytes(entry.bytes),
     entry.frozenAt,
   ])
@@ -145,19 +145,12 @@ const PARTITION_COLUMNS: readonly TableColumn[] = [
 
 function partitions({ partitions: list = [] }: ShownTable, output: Output): readonly string[] {
   const rows = list.flatMap((partition) => [
-    [
-      partition.id,
-      '',
-      String(partition.parts),
-      partition.rows.toLocaleString('en-US'),
-      formatBytes(partition.bytes),
-      '',
-    ],
+    [partition.id, '', String(partition.parts), formatCount(partition.rows), formatBytes(partition.bytes), ''],
     ...(partition.partitionParts ?? []).map((part) => [
       '',
       part.name,
       '',
-      part.rows.toLocaleString('en-US'),
+      formatCount(part.rows),
       formatBytes(part.bytes),
       part.disk,
     ]),

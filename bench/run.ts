@@ -16,6 +16,7 @@ import type { Peer, Place, Step } from './peers.ts'
 import { nativeConfig } from './native-config.ts'
 import { chart, markdown } from './report.ts'
 import type { Result } from './report.ts'
+import { warmMemory } from './warm-memory.ts'
 
 // Side by side with what is installed here: every tool does every step of a round before the next round begins, in another
 // order each time, so that a noisy machine is noisy for all of them.
@@ -33,6 +34,9 @@ const { values } = parseArgs({
 })
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
 const scale = values.quick ? 0.1 : 1
+
+/** What a step writes at most, as a part of the data. */
+const ROOM = 1.5
 
 const home = mkdtempSync(join(values.directory, 'permafrost-bench-'))
 try {
@@ -70,6 +74,7 @@ async function measureSet(set: DataSet): Promise<Result> {
       const argv = peer.command(which, placeOf(peer))
       if (!argv) return
       spawnSync('sync')
+      warmMemory(home, result.bytes * ROOM)
       const usage = measure(argv, { env: peer.env ?? {} })
       result.usages.push({ peer: peer.name, inServer: peer.inServer ?? false, step: which, ...usage })
       say(`round ${round + 1}, ${peer.name}, ${which}: ${usage.wall.toFixed(2)} s`)

@@ -1,4 +1,3 @@
-import { hasCode } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
 import { decodeParts, encodeParts } from '../core/manifest-codec.ts'
 import type { PartEntry, PartitionEntry } from '../core/manifest.ts'
@@ -6,19 +5,17 @@ import { displayName } from '../core/sql.ts'
 import { storedFiles } from '../core/store-plan.ts'
 import type { Table } from '../engine/catalog.ts'
 import type { ServerParts } from '../engine/parts.ts'
-import { readParts } from '../repository/backups.ts'
 import type { Journal } from '../repository/journal.ts'
 import type { MetaWriter } from '../repository/meta-writer.ts'
-import { partitionDigest } from '../repository/part-identity.ts'
 import type { Pool } from '../repository/pool.ts'
 import type { Repository } from '../repository/repository.ts'
+import type { ComparedPartition } from './compare-partitions.ts'
 import type { FrozenTable } from './frozen-tables.ts'
 import { gatherPartition } from './gather-partition.ts'
 import type { GatheredPartition } from './gather-partition.ts'
 import { inspectParts } from './inspect-parts.ts'
 import type { InspectedPart } from './inspect-parts.ts'
 import { inspectPartitions } from './inspect-partitions.ts'
-import type { InspectedPartition } from './inspect-partitions.ts'
 import type { Parents } from './parents.ts'
 import type { Done } from './progress.ts'
 import { storePart } from './store-part.ts'
@@ -80,11 +77,11 @@ export async function storeTables(tables: readonly FrozenTable[], ctx: StoreCont
 
 /** Settles when everything of the partition is on its way; `gathered` when it is stored. */
 async function storePartition(
-  partition: InspectedPartition,
+  partition: ComparedPartition,
   ctx: StoreContext,
 ): Promise<{ readonly gathered: Promise<GatheredPartition> }> {
-  const { inspected, before } = partition
-  if (before && isUnchanged(inspected, before, ctx)) {
+  if (partition.outcome === 'unchanged') {
+    const { before } = partition
     ctx.onDone({
       parts: before.parts,
       bytes: before.bytes,
@@ -93,10 +90,8 @@ async function storePartition(
     })
     return { gathered: Promise.resolve({ entry: () => before, reused: before.bytes }) }
   }
-  const known = [
-    ...(await ctx.parents.journaled(partition.table, partition.id)),
-    ...(before ? await knownParts(before, ctx) : []),
-  ]
+  const { inspected } = partition
+  const known = [...(await ctx.parents.journaled(partition.table, partition.id)), ...partition.known]
   const reusable = reusableParts(known, ctx.parents)
   const same = inspected.flatMap(({ part, inspection }): readonly PartEntry[] => {
     const entry = inspection.problems.length === 0 ? reusable.get(`${part.name} ${inspection.k}`) : undefined
@@ -122,31 +117,6 @@ function asText(parts: readonly PartEntry[]): () => readonly PartEntry[] {
   return () => decodeParts(head, body)
 }
 
-/** What does not read is stored again. */
-async function knownParts(before: PartitionEntry, { repository, emit }: StoreContext): Promise<readonly PartEntry[]> {
-  try {
-    return await readParts(repository, [before])
-  } catch (error) {
-    if (!hasCode(error, 'DAMAGED')) throw error
-    emit({
-      type: 'finding',
-      severity: 'warning',
-      object: `partition ${before.id}`,
-      message: `is stored again: ${error.message}`,
-    })
-    return []
-  }
-}
-
-/** The parts are the same, none of them was damaged, and their packs are still worth pointing to. */
-function isUnchanged(parts: readonly InspectedPart[], before: PartitionEntry, { parents }: StoreContext): boolean {
-  if (before.suspect > 0 || parts.some(({ inspection }) => inspection.problems.length > 0)) return false
-  const digest = partitionDigest(
-    parts.map(({ part, inspection }) => ({ name: part.name, k: inspection.k, disk: part.disk })),
-  )
-  return digest === before.digest && before.blocks.every(({ block }) => parents.isBlockWorthKeeping(block))
-}
-
 /** Good parts of the parent, by name and identity. One that was damaged at its source is read again: it may read better now. */
 function reusableParts(known: readonly PartEntry[], parents: Parents): ReadonlyMap<string, PartEntry> {
   const good = known.filter((part) => !part.suspect && part.segments.every(({ pack }) => parents.isWorthKeeping(pack)))
@@ -154,7 +124,7 @@ function reusableParts(known: readonly PartEntry[], parents: Parents): ReadonlyM
 }
 
 async function storeFresh(
-  { table, newest, server }: InspectedPartition,
+  { table, newest, server }: Pick<ComparedPartition, 'table' | 'newest' | 'server'>,
   { fresh, known }: { readonly fresh: readonly InspectedPart[]; readonly known: readonly PartEntry[] },
   ctx: StoreContext,
 ): Promise<readonly Promise<StoredPart | undefined>[]> {

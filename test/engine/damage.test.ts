@@ -2,9 +2,9 @@ import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } fro
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { layout } from '../../src/core/layout.ts'
-import { listBackups } from '../../src/repository/backups.ts'
+import { listBackups, readContents, readPartitions } from '../../src/repository/backups.ts'
 import type { Repository } from '../../src/repository/repository.ts'
-import { flipByte } from '../helpers/damage.ts'
+import { flipByte, flipByteAt } from '../helpers/damage.ts'
 import { keysOf, messages, workbench } from '../helpers/workbench.ts'
 import type { TestContext, TestEngine, Workbench } from '../helpers/workbench.ts'
 
@@ -149,6 +149,26 @@ describe('a flipped byte at the source', () => {
 })
 
 describe('damage in the repository', () => {
+  it('in the list of parts of one changed partition has that partition stored again, and no other', async () => {
+    const first = await ctx.backup()
+    const { tables } = await readContents(repository, first.summary.id)
+    const [partitions = []] = await readPartitions(repository, tables)
+    const block = partitions.find(({ id }) => id === '1')?.blocks[0]?.block
+    if (!block) throw new Error('partition 1 has no block')
+    flipByteAt(objectPath(layout.meta.key(block.pack.id)), block.offset + block.head + 20)
+    await source.run('INSERT INTO shop.orders SELECT number % 2, 1, randomString(50), 1 FROM numbers(2)')
+
+    const { summary, findings } = await ctx.backup()
+    expect(messages(findings, 'warning')).toEqual([expect.stringMatching(/^partition 1: is stored again: /)])
+    expect(summary.status).toBe('complete')
+    expect(summary.reused).toBeGreaterThan(first.summary.logical / 3)
+    expect(summary.reused).toBeLessThan((first.summary.logical / 3) * 2)
+    await bench.context(target, repository).restore(summary)
+    expect(await target.value('SELECT sum(cityHash64(*)) FROM shop.orders')).toBe(
+      await source.value('SELECT sum(cityHash64(*)) FROM shop.orders'),
+    )
+  })
+
   it.each([
     ['a flipped bit', (pack: string) => flipByte(pack), { inventory: 0, scrub: 1, content: 1 }],
     ['a pack that is missing', (pack: string) => rmSync(pack), { inventory: 1, scrub: 1, content: 1 }],

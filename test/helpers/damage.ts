@@ -11,7 +11,12 @@ export function flipByte(path: string, share = 0.5): Flip {
   const file = openSync(path, 'r')
   const { size } = fstatSync(file)
   closeSync(file)
-  const flip = { path, at: Math.min(size - 1, Math.floor(size * share)) }
+  return flipByteAt(path, Math.min(size - 1, Math.floor(size * share)))
+}
+
+/** Flip one bit of the byte at an offset. */
+export function flipByteAt(path: string, at: number): Flip {
+  const flip = { path, at }
   toggle(flip)
   return flip
 }

@@ -4,26 +4,38 @@ import { parseBytes, parseDuration } from '../core/units.ts'
 
 const text = z.string().min(1)
 
-const size = z.union([z.number().int().positive(), text]).transform((value, ctx) => {
-  const bytes = typeof value === 'number' ? value : parseBytes(value)
-  if (bytes !== undefined) return bytes
-  ctx.addIssue({ code: 'custom', message: `${value} is not a size: write 512MiB` })
-  return z.NEVER
-})
+/** What a number of the configuration counts: it is written, and shown, with its unit. */
+export type Unit = 'bytes' | 'seconds' | 'bytes a second'
 
-const duration = text.transform((value, ctx) => {
-  const seconds = parseDuration(value)
-  if (seconds !== undefined) return seconds
-  ctx.addIssue({ code: 'custom', message: `${value} is not a duration: write 36h or 30d` })
-  return z.NEVER
-})
+const unit = (counted: Unit) => ({ unit: counted })
 
-const rate = text.transform((value, ctx) => {
-  const bytes = parseBytes(value.replace(/\/s$/, ''))
-  if (bytes !== undefined && bytes > 0) return bytes
-  ctx.addIssue({ code: 'custom', message: `${value} is not a rate: write 20MiB/s` })
-  return z.NEVER
-})
+const size = z
+  .union([z.number().int().positive(), text])
+  .transform((value, ctx) => {
+    const bytes = typeof value === 'number' ? value : parseBytes(value)
+    if (bytes !== undefined) return bytes
+    ctx.addIssue({ code: 'custom', message: `${value} is not a size: write 512MiB` })
+    return z.NEVER
+  })
+  .meta(unit('bytes'))
+
+const duration = text
+  .transform((value, ctx) => {
+    const seconds = parseDuration(value)
+    if (seconds !== undefined) return seconds
+    ctx.addIssue({ code: 'custom', message: `${value} is not a duration: write 36h or 30d` })
+    return z.NEVER
+  })
+  .meta(unit('seconds'))
+
+const rate = text
+  .transform((value, ctx) => {
+    const bytes = parseBytes(value.replace(/\/s$/, ''))
+    if (bytes !== undefined && bytes > 0) return bytes
+    ctx.addIssue({ code: 'custom', message: `${value} is not a rate: write 20MiB/s` })
+    return z.NEVER
+  })
+  .meta(unit('bytes a second'))
 
 const places = (what: string) =>
   z.int().min(0).optional().describe(`Keep the newest backup of each of the newest ${what}.`)
@@ -227,6 +239,7 @@ export interface ConfigKey {
   readonly path: string
   readonly description: string
   readonly secret: boolean
+  readonly unit: Unit | undefined
   /** `PERMAFROST_REPOSITORY_URL`; maps can be given in a file only. */
   readonly environment: string | undefined
   readonly list: boolean
@@ -244,6 +257,7 @@ export function configKeys(): readonly ConfigKey[] {
         path,
         description: field.description ?? '',
         secret: inner.meta()?.['secret'] === true,
+        unit: inner.meta()?.['unit'] as Unit | undefined,
         environment: isMap ? undefined : `PERMAFROST_${path.replaceAll(/[.-]/g, '_').toUpperCase()}`,
         list: inner instanceof z.ZodArray,
       }

@@ -1,9 +1,10 @@
+import { writeBytes, writeDuration } from '../core/units.ts'
 import type { LoadedConfig } from './load.ts'
 import { configKeys } from './schema.ts'
-import type { Config } from './schema.ts'
+import type { Config, Unit } from './schema.ts'
 import { redact } from './secrets.ts'
 
-/** A setting as it may be shown: a secret as its reference, or stars. */
+/** A setting as it may be shown, and can be written: a secret as its reference, or stars; sizes and times with their units. */
 export interface ShownSetting {
   readonly path: string
   readonly value: unknown
@@ -22,15 +23,22 @@ export function shownConfig({ config, origins }: LoadedConfig): readonly ShownSe
   }))
 }
 
-/** The configuration without its secrets. */
+/** The configuration as it can be written, without its secrets. */
 export function redactedConfig(config: Config): unknown {
   const copy = structuredClone(config) as Record<string, Record<string, unknown> | undefined>
-  for (const { path, secret } of configKeys()) {
+  for (const { path, secret, unit } of configKeys()) {
     const [group = '', name = ''] = path.split('.')
     const value = copy[group]?.[name]
     if (secret && copy[group]) copy[group][name] = redactAll(value)
+    if (unit && copy[group] && typeof value === 'number') copy[group][name] = WRITTEN[unit](value)
   }
   return copy
+}
+
+const WRITTEN: Readonly<Record<Unit, (value: number) => string>> = {
+  bytes: writeBytes,
+  seconds: writeDuration,
+  'bytes a second': (bytes) => `${writeBytes(bytes)}/s`,
 }
 
 /** A secret, or a map of them. */

@@ -37,6 +37,17 @@ export function parseBytes(text: string): number | undefined {
 }
 
 /**
+ * Bytes that {@link parseBytes} reads back to the byte, in the largest unit that divides them.
+ *
+ * @example
+ * writeBytes(67108864) // '64MiB'
+ */
+export function writeBytes(bytes: number): string {
+  const unit = bytes > 0 ? BINARY.findLastIndex((_, power) => bytes % 1024 ** power === 0) : 0
+  return `${bytes / 1024 ** unit}${BINARY[unit]}`
+}
+
+/**
  * Seconds for people.
  *
  * @example
@@ -61,6 +72,18 @@ export function parseDuration(text: string): number | undefined {
   if (!/^(\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+$/.test(compact)) return undefined
   const parts = compact.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/g)
   return [...parts].reduce((sum, [, value, unit]) => sum + Number(value) * (SECONDS[unit ?? 's'] ?? 1), 0)
+}
+
+/**
+ * Seconds that {@link parseDuration} reads back, in the largest unit that divides them.
+ *
+ * @example
+ * writeDuration(129600) // '36h'
+ */
+export function writeDuration(seconds: number): string {
+  const units = ['d', 'h', 'm', 's'] as const
+  const unit = units.find((name) => seconds > 0 && seconds % (SECONDS[name] ?? 1) === 0) ?? 's'
+  return `${seconds / (SECONDS[unit] ?? 1)}${unit}`
 }
 
 /**

@@ -395,7 +395,18 @@ describe('where values come from', () => {
       'flag --repo',
     ])
     const { stdout } = await cli('config', 'show', '--origin')
-    expect(stdout).toMatch(/limits\.patience +300 +default/)
+    expect(stdout).toMatch(/limits\.patience +"5m" +default/)
+  })
+
+  it('what is shown is a configuration, with the same values', async () => {
+    const given = join(directory, 'given.yaml')
+    const limits = 'limits: { memory: 300000001, upload: 20MiB/s, silence: 90s }'
+    writeFileSync(given, `${limits}\nstatus: { max-age: 26h }\nretention: { keep-within: 36h }`)
+    const shown = await runCli(['-c', given, 'config', 'show'])
+    expect(shown.stdout).toContain('upload: 20MiB/s')
+    const again = join(directory, 'again.yaml')
+    writeFileSync(again, shown.stdout)
+    expect((await runCli(['-c', again, 'config', 'show'])).stdout).toBe(shown.stdout)
   })
 })
 

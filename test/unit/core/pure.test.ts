@@ -9,7 +9,15 @@ import { safeName, safePath } from '../../../src/core/manifest.ts'
 import { compareParts, isPatchPart, parsePartName } from '../../../src/core/part-name.ts'
 import { parseName, parsePartitionChoice, parseSelector, selects, selectTables } from '../../../src/core/selector.ts'
 import { displayName, identifier, join, sql, trusted } from '../../../src/core/sql.ts'
-import { formatBytes, formatSeconds, parseBytes, parseDuration, plural } from '../../../src/core/units.ts'
+import {
+  formatBytes,
+  formatSeconds,
+  parseBytes,
+  parseDuration,
+  plural,
+  writeBytes,
+  writeDuration,
+} from '../../../src/core/units.ts'
 
 describe('SQL', () => {
   it('quotes what is put into it by what it is', () => {
@@ -209,6 +217,13 @@ describe('units', () => {
     expect(['', 'MiB', '1 XB', '-1'].map(parseBytes)).toEqual([undefined, undefined, undefined, undefined])
     expect(['90s', '15m', '1h30m', '7d', '250ms'].map(parseDuration)).toEqual([90, 900, 5400, 604800, 0.25])
     expect(['', '5', 'soon', '1h30'].map(parseDuration)).toEqual([undefined, undefined, undefined, undefined])
+  })
+
+  it('are written so that they read back to the byte and the second', () => {
+    expect([0, 1023, 1536, 64 << 20, 5 * 2 ** 40].map(writeBytes)).toEqual(['0B', '1023B', '1536B', '64MiB', '5TiB'])
+    expect([0, 0.25, 90, 300, 129_600, 604_800].map(writeDuration)).toEqual(['0s', '0.25s', '90s', '5m', '36h', '7d'])
+    fc.assert(fc.property(fc.maxSafeNat(), (bytes) => parseBytes(writeBytes(bytes)) === bytes))
+    fc.assert(fc.property(fc.nat(1e9), (seconds) => parseDuration(writeDuration(seconds)) === seconds))
   })
 })
 

@@ -64,8 +64,8 @@ export const VERSION = readVersion()
 
 /** More workers than this outrun most disks, and take memory and processors that ClickHouse wants. */
 const MOST_WORKERS = 8
-/** Two packs of some 46 MiB: one that is filled, one on its way. */
-const MEMORY_OF_A_WORKER = 64 << 20
+/** Two packs of some 23 MiB, one that is filled, one on its way: larger ones are no faster. */
+const MEMORY_OF_A_WORKER = 48 << 20
 
 /** THE composition root: the only place that reads the environment, the clock and random, and makes adapters. */
 export function compose(globals: Globals, process_: Process, signal: AbortSignal): Composition {

@@ -208,7 +208,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       memory: size
         .optional()
-        .describe('Memory for packs on their way, such as `512MiB`; 64 MiB for each worker when not given.'),
+        .describe('Memory for packs on their way, such as `512MiB`; 48 MiB for each worker when not given.'),
       workers: z
         .int()
         .min(1)

@@ -80,7 +80,7 @@ export function packCipher(header: PackHeader, secrets: PackSecrets): PackCipher
   return {
     header: bytes,
     seal: (plain, { offset, role, compress = false }, into) => {
-      const shrunk = compress ? zlib.zstdCompressSync(plain, LEVEL[header.kind]) : plain
+      const shrunk = compress && plain.length > TINY ? zlib.zstdCompressSync(plain, LEVEL[header.kind]) : plain
       const isSmaller = shrunk.length < plain.length
       const payload = isSmaller ? shrunk : plain
       const word = Buffer.alloc(4)
@@ -179,6 +179,9 @@ function encodeHeader(header: PackHeader, commitmentKey: Uint8Array): Buffer {
   commitment.copy(bytes, 96)
   return bytes
 }
+
+/** To compress or to inflate takes a tenth of a millisecond at least, and of so few bytes saves some dozens. */
+const TINY = 512
 
 /** Data are compressed already, by ClickHouse: what is left to gain comes at the lowest level. */
 const LEVEL = {

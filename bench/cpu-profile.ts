@@ -12,8 +12,8 @@ export const WORK = [
   'files of parts: found, opened, read',
   'files of parts: written',
   'collecting garbage',
-  'JavaScript, and loading it',
-  'other threads of Node.js: packs read and written, V8',
+  'JavaScript, loading it, waiting for a processor',
+  'beyond that: threads of Node.js that read and write packs, and of V8',
 ] as const
 export type Work = (typeof WORK)[number]
 
@@ -41,7 +41,10 @@ export function processorSeconds(directory: string, cpu: number): Readonly<Recor
       sampled += seconds
     }
   }
-  return { ...spent, 'other threads of Node.js: packs read and written, V8': Math.max(0, cpu - sampled) }
+  return {
+    ...spent,
+    'beyond that: threads of Node.js that read and write packs, and of V8': Math.max(0, cpu - sampled),
+  }
 }
 
 /** https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile */
@@ -80,5 +83,5 @@ function classify({ functionName, url }: Pick<CallFrame, 'functionName' | 'url'>
   if (url === 'node:zlib') return 'zstd'
   if (url === '' && READING.has(functionName)) return 'files of parts: found, opened, read'
   if (functionName === 'spawnSync' || (url === '' && WRITING.has(functionName))) return 'files of parts: written'
-  return 'JavaScript, and loading it'
+  return 'JavaScript, loading it, waiting for a processor'
 }

@@ -73,10 +73,10 @@ export async function freezeTables(tables: readonly Table[], options: FreezeOpti
       names.push(name)
       for (const outcome of await freezeOnce(todo, name, { ...options, info }))
         outcomes.set(keyOf(outcome.table), outcome)
-      ;[todo, serverParts] = await Promise.all([
-        changedTables(todo, engine, info),
-        readServerParts(engine, info, databases),
-      ])
+      const looks = [changedTables(todo, engine, info), readServerParts(engine, info, databases)] as const
+      const [changed, parts] = await Promise.all(looks)
+      todo = changed
+      serverParts = parts
       for (const table of todo) outcomes.set(keyOf(table), { outcome: 'changing', table })
     }
     return { tables: [...outcomes.values()], serverParts, [Symbol.asyncDispose]: undo }

@@ -105,7 +105,9 @@ async function storePartition(
     { fresh: inspected.filter(({ part }) => !reused.has(part.name)), known },
     ctx,
   )
-  return { gathered: gatherPartition(partition, { same: asText(same), fresh }, ctx) }
+  // Waits for the job that has its new parts, beside thousands of others: what is known of it must not wait along.
+  const { table, id } = partition
+  return { gathered: gatherPartition({ table, id }, { same: asText(same), fresh }, ctx) }
 }
 
 /**

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { PermafrostError } from '../../../src/core/errors.ts'
 import { aroundCalls } from '../../../src/storage/around-calls.ts'
 import type { StorageCall } from '../../../src/storage/around-calls.ts'
+import { withConcurrency } from '../../../src/storage/concurrency.ts'
 import { withLayers } from '../../../src/storage/layers.ts'
 import type { StorageLimits } from '../../../src/storage/layers.ts'
 import { memoryStorage } from '../../../src/storage/memory.ts'
@@ -137,6 +138,35 @@ describe('the layers above a store', () => {
     await Promise.all(Array.from({ length: 40 }, (_, n) => storage.put(`k/${n}`, Buffer.from('x'))))
     expect(running.most).toBeLessThan(16)
     expect(await keysOf(storage)).toHaveLength(40)
+  })
+
+  it('finds how much a store bears, stays there, and notices when that changes', async () => {
+    const store = { bears: 4, now: 0, refused: 0, most: 0 }
+    const inner = aroundCalls({ ...memoryStorage(), traits: traits(16) }, async ({ options }, go) => {
+      if (store.now >= store.bears) {
+        store.refused++
+        throw new StorageError('busy', 'slow down')
+      }
+      store.most = Math.max(store.most, ++store.now)
+      await new Promise((done) => setImmediate(done))
+      store.now--
+      return go(options)
+    })
+    const storage = withConcurrency(inner)
+    const look = (): Promise<unknown> => storage.head('a').catch(look)
+    const ask = async (calls: number, bears: number) => {
+      Object.assign(store, { bears, refused: 0, most: 0 })
+      await Promise.all(Array.from({ length: calls }, look))
+      return { refused: store.refused, most: store.most }
+    }
+    const first = await ask(1000, 4)
+    expect(first.most).toBe(4)
+    // Halving at every refusal, and growing as fast as before, is refused once in every dozen.
+    expect(first.refused).toBeLessThan(40)
+    const less = await ask(1000, 2)
+    expect(less.most).toBe(2)
+    expect(less.refused).toBeLessThan(60)
+    expect((await ask(3000, 12)).most).toBe(12)
   })
 
   it('stops at once when it is asked to, also while it waits', async () => {

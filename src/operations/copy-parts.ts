@@ -1,3 +1,4 @@
+import pLimit from 'p-limit'
 import { PermafrostError } from '../core/errors.ts'
 import type { BackupSummary, PartEntry, PartitionEntry, TableEntry } from '../core/manifest.ts'
 import { segmentsOfRuns } from '../core/part-stream.ts'
@@ -88,7 +89,7 @@ export async function copyParts(ctx: CopyContext, backup: string): Promise<numbe
     const server = summary.server
     const names = tables.map(({ table }) => table)
     const parents = await findParents(target, names, { server, reach, journals, avoid, emit })
-    const stored = await storeTables(tables, { ...ctx, parents, queue, meta, journal, onDone })
+    const stored = await storeTables(tables, { ...ctx, parents, queue, meta, journal, onDone, inTurn: pLimit(1) })
     const entries = await storeManifest(stored, { parents, meta })
     const { parent: _, ...same } = summary
     const copied: BackupSummary = {

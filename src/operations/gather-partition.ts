@@ -22,6 +22,8 @@ export interface GatherContext {
   readonly meta: MetaWriter
   readonly journal: Journal
   readonly onDone: (done: Done) => void
+  /** One after another: a job that ends lets hundreds of partitions go on, and each decodes all of its parts. */
+  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>
 }
 
 /**
@@ -56,7 +58,7 @@ interface PartitionOfTable {
 async function writeDown(
   { table, id }: PartitionOfTable,
   { same, fresh }: PartsToGather,
-  { meta, journal, onDone }: GatherContext,
+  { meta, journal, onDone, inTurn }: GatherContext,
 ) {
   const done = fresh.map(async (part) => {
     const stored = await part
@@ -67,7 +69,14 @@ async function writeDown(
     return stored
   })
   const added = (await Promise.all(done)).filter((part) => part !== undefined)
-  const kept = same()
+  return inTurn(() => addBlocks(id, { kept: same(), added }, meta))
+}
+
+async function addBlocks(
+  id: string,
+  { kept, added }: { readonly kept: readonly PartEntry[]; readonly added: readonly StoredPart[] },
+  meta: MetaWriter,
+) {
   const entries = [...kept, ...added.map(({ entry }) => entry)].sort((a, b) => compareParts(a.name, b.name))
   const blocks: { readonly pending: PendingBlock; readonly parts: number }[] = []
   for (let at = 0; at < entries.length; at += PARTS_IN_BLOCK) {

@@ -1,3 +1,4 @@
+import pLimit from 'p-limit'
 import { makeBackupId } from '../core/backup-id.ts'
 import type { Finding } from '../core/events.ts'
 import type { Definitions } from '../core/definitions.ts'
@@ -68,6 +69,7 @@ export async function storeBackup(
       parents,
       serverParts: server.serverParts,
       onDone,
+      inTurn: pLimit(1),
     })
     emit({ type: 'phase', phase: 'commit', message: 'committing' })
     const tables = await storeManifest(stored, { parents, meta })

@@ -41,6 +41,8 @@ export interface StoreContext {
   readonly serverParts: ServerParts
   readonly emit: Emit
   readonly onDone: (done: Done) => void
+  /** See gather-partition.ts. */
+  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>
   readonly signal: AbortSignal
 }
 

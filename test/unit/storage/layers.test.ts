@@ -154,9 +154,9 @@ describe('the layers above a store', () => {
     })
     const storage = withConcurrency(inner)
     const look = (): Promise<unknown> => storage.head('a').catch(look)
-    const ask = async (calls: number, bears: number) => {
+    const ask = async (times: number, bears: number) => {
       Object.assign(store, { bears, refused: 0, most: 0 })
-      await Promise.all(Array.from({ length: calls }, look))
+      await Promise.all(Array.from({ length: times }, look))
       return { refused: store.refused, most: store.most }
     }
     const first = await ask(1000, 4)

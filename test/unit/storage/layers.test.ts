@@ -161,7 +161,7 @@ describe('the layers above a store', () => {
     }
     const first = await ask(1000, 4)
     expect(first.most).toBe(4)
-    // Halving at every refusal, and growing as fast as before, is refused once in every dozen.
+    // Halved at every refusal, and grown as fast near it as far from it, it was 118.
     expect(first.refused).toBeLessThan(40)
     const less = await ask(1000, 2)
     expect(less.most).toBe(2)

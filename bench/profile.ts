@@ -1,17 +1,16 @@
-import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { sql } from '../src/core/sql.ts'
-import { embeddedEngine } from '../src/engine/embedded.ts'
 import { processorSeconds, WORK } from './cpu-profile.ts'
 import type { Work } from './cpu-profile.ts'
 import { dataSets } from './data-sets.ts'
 import type { DataSet } from './data-sets.ts'
+import { MACHINE } from './machine.ts'
+import { madeSet } from './made-set.ts'
 import { measure, median } from './measure.ts'
-import { nativeConfig } from './native-config.ts'
-import { PERMAFROST_MAIN, PEERS } from './peers.ts'
+import { PEERS } from './peers.ts'
 import type { Place } from './peers.ts'
 import { warmMemory } from './warm-memory.ts'
 
@@ -50,50 +49,41 @@ const home = mkdtempSync(join(values.directory, 'permafrost-profile-'))
 try {
   const profiles: Profile[] = []
   for (const set of dataSets(values.quick ? 0.1 : 1)) profiles.push(await profileSet(set))
-  const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'processor'}`
-  process.stdout.write(`${machine}, medians of ${rounds}\n\n${markdown(profiles)}\n`)
-  if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine, rounds, profiles }, null, 2)}\n`)
+  process.stdout.write(`${MACHINE}, medians of ${rounds}\n\n${markdown(profiles)}\n`)
+  if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine: MACHINE, rounds, profiles }, null, 2)}\n`)
 } finally {
   rmSync(home, { recursive: true, force: true })
 }
 
 async function profileSet(set: DataSet): Promise<Profile> {
-  const path = join(home, set.name)
-  const config = join(home, `${set.name}.xml`)
-  writeFileSync(config, nativeConfig(join(path, 'backups')))
-  await using engine = await embeddedEngine({ path, config, random: randomBytes })
-  say(`${set.title}: making the data`)
-  for (const statement of set.make) await engine.command(statement)
-  const [row] = await engine.query(
-    sql`SELECT sum(bytes_on_disk) AS bytes, count() AS parts FROM system.parts WHERE database = ${set.database} AND active`,
-  )
-  const bytes = Number(row?.['bytes'])
+  const { running, bytes, parts, ...made } = await madeSet(home, set)
+  await using engine = made.engine
   const spent = { first: [] as Spent[], again: [] as Spent[], restore: [] as Spent[] }
   for (let round = 0; round < rounds; round++) {
     const place: Place = {
       source: '',
       target: join(home, `${set.name}-${round}`),
       out: '',
-      engine: JSON.parse(readFileSync(join(path, '.permafrost', 'engine.json'), 'utf8')) as Place['engine'],
+      engine: running,
       database: set.database,
     }
     mkdirSync(place.target)
     measure(PEERS[0]?.prepare?.(place) ?? [])
     for (const step of PATHS) {
-      warmMemory(home, bytes * 1.5)
+      warmMemory(home, bytes)
       spent[step].push(spend(PEERS[0]?.command(step, place) ?? [], join(home, `${set.name}-${round}-${step}`)))
     }
     await engine.command(sql`DROP DATABASE IF EXISTS restored SYNC`)
     rmSync(place.target, { recursive: true })
   }
   const paths = { first: middle(spent.first), again: middle(spent.again), restore: middle(spent.restore) }
-  return { title: set.title, bytes, parts: Number(row?.['parts']), paths }
+  return { title: set.title, bytes, parts, paths }
 }
 
 function spend(command: readonly string[], directory: string): Spent {
   const flags = ['--cpu-prof', '--cpu-prof-interval', '500', '--cpu-prof-dir', directory]
-  const argv = command.flatMap((word) => (word === PERMAFROST_MAIN ? [...flags, word] : [word]))
-  const { wall, cpu } = measure(argv)
+  const [node = '', ...words] = command
+  const { wall, cpu } = measure([node, ...flags, ...words])
   return { wall, cpu, work: processorSeconds(directory, cpu) }
 }
 
@@ -116,8 +106,4 @@ function markdown(profiles: readonly Profile[]): string {
     row('**processors, all of it**', ({ cpu }) => cpu),
     row('from start to end', ({ wall }) => wall),
   ].join('\n')
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`)
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { DEMO_SCHEMA, events } from '../src/cli/demo/demo-data.ts'
@@ -8,6 +8,7 @@ import { sql, trusted } from '../src/core/sql.ts'
 import type { Sql } from '../src/core/sql.ts'
 import { embeddedEngine } from '../src/engine/embedded.ts'
 import type { Engine } from '../src/engine/engine.ts'
+import { MACHINE } from './machine.ts'
 import { median } from './measure.ts'
 import { nativeConfig } from './native-config.ts'
 import { observe } from './observe.ts'
@@ -94,7 +95,7 @@ async function prove(): Promise<Proof> {
     }
   }
   return {
-    machine: `${cpus().length} × ${cpus()[0]?.model ?? 'processor'}`,
+    machine: MACHINE,
     rounds,
     events: await sizeOf(engine, 'sharded_events'),
     lookup: await sizeOf(engine, 'lookup'),

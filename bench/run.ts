@@ -1,19 +1,17 @@
-import { randomBytes } from 'node:crypto'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { identifier, sql } from '../src/core/sql.ts'
-import { embeddedEngine } from '../src/engine/embedded.ts'
-import type { Engine } from '../src/engine/engine.ts'
 import { dataSets } from './data-sets.ts'
 import type { DataSet } from './data-sets.ts'
 import { freeze, unfreeze } from './freeze.ts'
+import { MACHINE } from './machine.ts'
+import { madeSet } from './made-set.ts'
 import { measure } from './measure.ts'
 import { installedPeers } from './peers.ts'
 import type { Peer, Place, Step } from './peers.ts'
-import { nativeConfig } from './native-config.ts'
 import { chart, markdown } from './report.ts'
 import type { Result } from './report.ts'
 import { warmMemory } from './warm-memory.ts'
@@ -35,32 +33,23 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 3))
 const scale = values.quick ? 0.1 : 1
 
-/** What a step writes at most, as a part of the data. */
-const ROOM = 1.5
-
 const home = mkdtempSync(join(values.directory, 'permafrost-bench-'))
 try {
   const results: Result[] = []
   const sets = dataSets(scale).filter(({ name }) => values.set === undefined || values.set === name)
   for (const set of sets) results.push(await measureSet(set))
-  const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'processor'}`
-  process.stdout.write(markdown(results, { machine, rounds }))
-  if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine, rounds, results }, null, 2)}\n`)
+  process.stdout.write(markdown(results, { machine: MACHINE, rounds }))
+  if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine: MACHINE, rounds, results }, null, 2)}\n`)
   if (values.svg) writeFileSync(values.svg, chart(results))
 } finally {
   rmSync(home, { recursive: true, force: true })
 }
 
 async function measureSet(set: DataSet): Promise<Result> {
-  const path = join(home, set.name)
-  const config = join(home, `${set.name}.xml`)
-  writeFileSync(config, nativeConfig(join(path, 'backups')))
-  await using engine = await embeddedEngine({ path, config, random: randomBytes })
-  say(`${set.title}: making the data`)
-  for (const statement of set.make) await engine.command(statement)
-  const running = JSON.parse(readFileSync(join(path, '.permafrost', 'engine.json'), 'utf8')) as Running
+  const { path, running, bytes, parts, ...made } = await madeSet(home, set)
+  await using engine = made.engine
   const peers = installedPeers()
-  const result: Result = { title: set.title, ...(await sizeOf(engine, set)), freeze: [], usages: [] }
+  const result: Result = { title: set.title, bytes, parts, freeze: [], usages: [] }
   for (let round = 0; round < rounds; round++) {
     const tools = [...peers.slice(round % peers.length), ...peers.slice(0, round % peers.length)]
     const placeOf = ({ name }: Peer): Place => ({
@@ -74,7 +63,7 @@ async function measureSet(set: DataSet): Promise<Result> {
       const argv = peer.command(which, placeOf(peer))
       if (!argv) return
       spawnSync('sync')
-      warmMemory(home, result.bytes * ROOM)
+      warmMemory(home, bytes)
       const usage = measure(argv, { env: peer.env ?? {} })
       result.usages.push({ peer: peer.name, inServer: peer.inServer ?? false, step: which, ...usage })
       say(`round ${round + 1}, ${peer.name}, ${which}: ${usage.wall.toFixed(2)} s`)
@@ -102,18 +91,6 @@ async function measureSet(set: DataSet): Promise<Result> {
   }
   await engine.command(sql`DROP DATABASE ${identifier(set.database)} SYNC`)
   return result
-}
-
-interface Running {
-  readonly url: string
-  readonly user: string
-}
-
-async function sizeOf(engine: Engine, set: DataSet) {
-  const [row] = await engine.query(
-    sql`SELECT sum(bytes_on_disk) AS bytes, count() AS parts FROM system.parts WHERE database = ${set.database} AND active`,
-  )
-  return { bytes: Number(row?.['bytes']), parts: Number(row?.['parts']) }
 }
 
 function say(text: string): void {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -12,6 +12,7 @@ import { nodeDisk } from '../src/storage/node-disk.ts'
 import { dataSets } from './data-sets.ts'
 import type { DataSet } from './data-sets.ts'
 import { freeze, unfreeze } from './freeze.ts'
+import { MACHINE } from './machine.ts'
 import { measure, median } from './measure.ts'
 import { observe } from './observe.ts'
 import { permafrostAt } from './permafrost-at.ts'
@@ -56,9 +57,8 @@ async function measureAll(): Promise<void> {
   try {
     const results: Snapshots[] = []
     for (const set of dataSets(values.quick ? 0.1 : 1)) results.push(await measureSet(set, { home, rounds }))
-    const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'processor'}`
-    process.stdout.write(`${machine}, ${rounds} interleaved rounds, medians.\n\n${markdown(results)}\n`)
-    if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine, rounds, results }, null, 2)}\n`)
+    process.stdout.write(`${MACHINE}, ${rounds} interleaved rounds, medians.\n\n${markdown(results)}\n`)
+    if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine: MACHINE, rounds, results }, null, 2)}\n`)
   } finally {
     rmSync(home, { recursive: true, force: true })
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -13,6 +13,7 @@ import { fileStorage } from '../src/storage/file.ts'
 import { hasCeph } from '../test/helpers/stores/ceph.ts'
 import { CLOUDS } from '../test/stores/clouds.ts'
 import type { Cloud } from '../test/stores/clouds.ts'
+import { MACHINE } from './machine.ts'
 import { observe } from './observe.ts'
 import { permafrostAt } from './permafrost-at.ts'
 import type { PlainTransfers } from './plain-transfers.ts'
@@ -64,8 +65,7 @@ try {
   }
   const slow = await measureRefusals()
   const bytes = sizes.reduce((sum, one) => sum + one, 0)
-  const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'processor'}`
-  const result = { machine, rounds, packs: sizes.length, bytes, stores, slow }
+  const result = { machine: MACHINE, rounds, packs: sizes.length, bytes, stores, slow }
   process.stdout.write(storesMarkdown(result))
   if (values.json) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`)
 } finally {

@@ -12,7 +12,6 @@ import { openJournal } from '../repository/journal.ts'
 import type { Journals } from '../repository/journal.ts'
 import { metaWriter } from '../repository/meta-writer.ts'
 import { openPool } from '../repository/pool.ts'
-import { reachable } from '../repository/reachable.ts'
 import type { RecodeItem, RecodeResult } from '../repository/recode-parts.ts'
 import { openSession, sessionKeys } from '../repository/session.ts'
 import { commitBackup } from './commit-backup.ts'
@@ -22,12 +21,11 @@ import type { GatherContext, GatheredPartition } from './gather-partition.ts'
 import { findInterrupted } from './interrupted.ts'
 import { jobQueue } from './job-queue.ts'
 import type { JobQueue } from './job-queue.ts'
-import { keysToAvoid } from './keys-to-avoid.ts'
-import { findParents } from './parents.ts'
 import type { Parents } from './parents.ts'
 import { progressMeter } from './progress.ts'
 import type { Done } from './progress.ts'
 import { storeManifest } from './store-manifest.ts'
+import { storedBefore } from './stored-before.ts'
 import type { StoredPart } from './store-part.ts'
 import { packJob } from './store-queue.ts'
 
@@ -46,7 +44,7 @@ interface SourceTable {
  * @throws DAMAGED when a part is not what its manifest says, KEY_WRONG for a key that cannot read data, CONFLICT
  */
 export async function copyParts(ctx: CopyContext, backup: string): Promise<number> {
-  const { source, target, random, clock, emit, self } = ctx
+  const { source, target, random, clock, self } = ctx
   const to = { ...ctx, repository: target }
   const summary = await readSummary(source, backup)
   const contents = await readContents(source, backup)
@@ -56,8 +54,8 @@ export async function copyParts(ctx: CopyContext, backup: string): Promise<numbe
   const journalist = { session: session.id, server: summary.server, maker: makeFreezeName(self, random) }
   const journal = openJournal(target, journalist, { random, clock })
   const meta = metaWriter(target, { session: session.id, random })
-  const reach = reachable(target)
-  const avoid = new Set(await keysToAvoid(target))
+  const names = tables.map(({ table }) => table)
+  const before = await storedBefore(to, { server: summary.server, tables: names, interrupted })
   const progress = progressMeter(ctx, { phase: 'store', total: { parts: summary.parts, bytes: summary.logical } })
   let packs = 0
   await using pool = openPool({
@@ -86,9 +84,7 @@ export async function copyParts(ctx: CopyContext, backup: string): Promise<numbe
   })
   const onDone = (done: Done) => progress.done(done)
   const manifest = async (journals: Journals) => {
-    const server = summary.server
-    const names = tables.map(({ table }) => table)
-    const parents = await findParents(target, names, { server, reach, journals, avoid, emit })
+    const parents = await before.parents(journals)
     const stored = await storeTables(tables, { ...ctx, parents, queue, meta, journal, onDone, inTurn: pLimit(1) })
     const entries = await storeManifest(stored, { parents, meta })
     const { parent: _, ...same } = summary
@@ -102,7 +98,7 @@ export async function copyParts(ctx: CopyContext, backup: string): Promise<numbe
     return { summary: copied, contents: { ...contents, tables: entries } }
   }
   const of = { id: summary.server, host: self.host }
-  await commitBackup(to, { session, meta, journal, reach, avoid, interrupted, server: of }, manifest)
+  await commitBackup(to, { session, meta, journal, ...before, server: of }, manifest)
   return packs + meta.stored
 }
 

@@ -33,7 +33,6 @@ test('what one page holds is asked for by one listing, and more by first digits'
   const many = storageOf(20_000)
   await listPacks(many)
   expect(many.listed).toContain('packs/f')
-  // The page from which the others went on held these.
   expect(many.listed.length).toBeLessThanOrEqual(2 + 16)
 })
 
